@@ -1,0 +1,86 @@
+//! An image as a value: its size, and what lies where in it.
+
+use std::sync::Arc;
+
+use crate::source::Source;
+
+/// An image: pieces in order of their offsets, none overlapping another. What no
+/// piece covers is zero and may be a hole of the host's file.
+#[derive(Debug)]
+pub struct Pieces {
+    size: u64,
+    pieces: Vec<Piece>,
+}
+
+/// A run of bytes of the image. Content that is shorter is followed by zeros, which
+/// are written too.
+#[derive(Debug)]
+pub struct Piece {
+    /// Bytes from the start of the image.
+    pub offset: u64,
+    /// Bytes.
+    pub length: u64,
+    /// What is there.
+    pub content: Content,
+}
+
+/// What a piece holds.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Bytes of a source, from `skip` on.
+    Source {
+        /// The place of the bytes.
+        source: Source,
+        /// Bytes of the source that come before the piece.
+        skip: u64,
+    },
+    /// Bytes that are made when they are written, by whoever writes them.
+    Encoded(Arc<dyn Encode>),
+    /// Zeros, written out.
+    Zeros,
+}
+
+/// Something that can write itself down: a structure of a filesystem, say.
+pub trait Encode: Send + Sync + std::fmt::Debug {
+    /// Fills `bytes`, which are zero and as long as the piece.
+    fn encode(&self, bytes: &mut [u8]);
+}
+
+impl Pieces {
+    /// An image of `size` bytes. The pieces may come in any order.
+    ///
+    /// # Panics
+    ///
+    /// If two pieces overlap or one ends beyond the image: a fault in the layout
+    /// that must never reach a disk.
+    #[must_use]
+    pub fn new(size: u64, mut pieces: Vec<Piece>) -> Self {
+        pieces.retain(|piece| piece.length > 0);
+        pieces.sort_by_key(|piece| piece.offset);
+        let mut end = 0;
+        for piece in &pieces {
+            assert!(piece.offset >= end, "the piece at byte {} overlaps the one before it, which ends at {end}", piece.offset);
+            end = piece.offset + piece.length;
+        }
+        assert!(end <= size, "a piece ends at byte {end}, beyond the image's {size}");
+        Self { size, pieces }
+    }
+
+    /// Bytes of the whole image.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes that pieces cover.
+    #[must_use]
+    pub fn covered(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.length).sum()
+    }
+
+    /// The pieces, in order of their offsets.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Piece] {
+        &self.pieces
+    }
+}

@@ -1,0 +1,32 @@
+//! Nix closures in, bootable disk images out.
+//!
+//! ```text
+//!  .attrs.json ──▶ attrs ──▶ Spec                      what is wanted
+//!                    │
+//!  store paths ──────┴─────▶ Closure ──▶ Tree ──▶ Pieces ──▶ bytes in $out
+//!                            store       root     ext4       image
+//! ```
+//!
+//! Each arrow is a module and no arrow turns back. Read them in that order:
+//!
+//! 1. [`attrs`] finds the structured attributes that Nix wrote and parses them;
+//!    [`spec`] is what they ask for, checked once.
+//! 2. [`store`] knows Nix: store paths, closures, the NAR form; it scans a
+//!    closure into trees.
+//! 3. [`tree`] is the filesystem that we want, as a value; [`root`] is the policy
+//!    of what stands in it.
+//! 4. [`ext4`] turns a tree into [`image::Pieces`] by arithmetic alone: the exact
+//!    size is known before a byte is written.
+//! 5. [`image`] writes pieces and knows nothing of what they mean.
+//!
+//! [`build`] strings them together; `main.rs` is the process around it.
+
+pub mod attrs;
+pub mod build;
+pub mod ext4;
+pub mod image;
+pub mod root;
+pub mod source;
+pub mod spec;
+pub mod store;
+pub mod tree;
