@@ -21,11 +21,8 @@
 //!
 //! [`build`] strings them together; `main.rs` is the process around it.
 
-pub mod attrs;
-pub mod build;
 pub mod ext4;
 pub mod image;
-pub mod root;
 pub mod source;
 pub mod spec;
 pub mod store;

@@ -106,7 +106,10 @@ pub enum NameError {
         byte: &'static str,
     },
     /// More bytes than a directory entry holds.
-    #[error("the file name {name:?} has {length} bytes, more than {}", Name::MAX_LENGTH)]
+    #[error(
+        "the file name {name:?} has {length} bytes, more than {}",
+        Name::MAX_LENGTH
+    )]
     TooLong {
         /// The name, for reading.
         name: String,
@@ -217,15 +220,14 @@ impl Tree {
         let shift = self.nodes.len();
         let root = NodeId::at(shift);
         self.link(parent, name, root)?;
-        self.nodes
-            .extend(other.nodes.into_iter().map(|mut node| {
-                if let Kind::Directory(entries) = &mut node.kind {
-                    for id in entries.values_mut() {
-                        *id = NodeId::at(id.index() + shift);
-                    }
+        self.nodes.extend(other.nodes.into_iter().map(|mut node| {
+            if let Kind::Directory(entries) = &mut node.kind {
+                for id in entries.values_mut() {
+                    *id = NodeId::at(id.index() + shift);
                 }
-                node
-            }));
+            }
+            node
+        }));
         Ok(root)
     }
 }
@@ -362,9 +364,21 @@ mod tests {
     fn names_that_a_directory_cannot_hold_are_refused() {
         assert_eq!(Name::new(b""), Err(NameError::Empty));
         assert_eq!(Name::new(b".."), Err(NameError::Reserved("..")));
-        assert!(matches!(Name::new(b"a/b"), Err(NameError::Byte { byte: "slash", .. })));
-        assert!(matches!(Name::new(b"a\0"), Err(NameError::Byte { byte: "NUL byte", .. })));
-        assert!(matches!(Name::new([b'x'; 256]), Err(NameError::TooLong { length: 256, .. })));
+        assert!(matches!(
+            Name::new(b"a/b"),
+            Err(NameError::Byte { byte: "slash", .. })
+        ));
+        assert!(matches!(
+            Name::new(b"a\0"),
+            Err(NameError::Byte {
+                byte: "NUL byte",
+                ..
+            })
+        ));
+        assert!(matches!(
+            Name::new([b'x'; 256]),
+            Err(NameError::TooLong { length: 256, .. })
+        ));
         assert_eq!(name(&[0xff; 255]).as_bytes().len(), 255);
     }
 
@@ -374,7 +388,10 @@ mod tests {
         for n in [&b"b"[..], b"B", b"\xff", b"a b"] {
             tree.insert(Tree::ROOT, name(n), directory()).unwrap();
         }
-        let names: Vec<_> = tree.entries(Tree::ROOT).map(|(n, _)| n.as_bytes().to_vec()).collect();
+        let names: Vec<_> = tree
+            .entries(Tree::ROOT)
+            .map(|(n, _)| n.as_bytes().to_vec())
+            .collect();
         assert_eq!(names, [&b"B"[..], b"a b", b"b", b"\xff"]);
     }
 
@@ -389,10 +406,13 @@ mod tests {
     #[test]
     fn a_grafted_tree_keeps_its_shape() {
         let mut branch = Tree::new(directory());
-        let inner = branch.insert(Tree::ROOT, name(b"inner"), directory()).unwrap();
+        let inner = branch
+            .insert(Tree::ROOT, name(b"inner"), directory())
+            .unwrap();
         branch.insert(inner, name(b"leaf"), directory()).unwrap();
         let mut tree = Tree::new(directory());
-        tree.insert(Tree::ROOT, name(b"other"), directory()).unwrap();
+        tree.insert(Tree::ROOT, name(b"other"), directory())
+            .unwrap();
         let grafted = tree.graft(Tree::ROOT, name(b"branch"), branch).unwrap();
         let inner = tree.lookup(grafted, &name(b"inner")).unwrap();
         assert!(tree.lookup(inner, &name(b"leaf")).is_some());

@@ -41,7 +41,9 @@ pub struct Uuid(pub [u8; 16]);
 
 /// Text that is no UUID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no UUID; one has 32 hex digits in groups of 8-4-4-4-12, as 44444444-4444-4444-8888-888888888888")]
+#[error(
+    "{text:?} is no UUID; one has 32 hex digits in groups of 8-4-4-4-12, as 44444444-4444-4444-8888-888888888888"
+)]
 pub struct UuidError {
     /// The text.
     pub text: String,
@@ -103,7 +105,15 @@ impl FromStr for Uuid {
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hex = data_encoding::HEXLOWER.encode(&self.0);
-        write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        write!(
+            f,
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
     }
 }
 
@@ -141,7 +151,12 @@ mod tests {
 
     #[test]
     fn what_is_no_uuid_is_refused() {
-        for text in ["", "44444444", "44444444-4444-4444-8888-88888888888g", "4444444-44444-4444-8888-888888888888"] {
+        for text in [
+            "",
+            "44444444",
+            "44444444-4444-4444-8888-88888888888g",
+            "4444444-44444-4444-8888-888888888888",
+        ] {
             assert!(text.parse::<Uuid>().is_err(), "{text}");
         }
     }

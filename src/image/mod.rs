@@ -3,3 +3,8 @@
 mod pieces;
 
 pub use pieces::{Content, Encode, Piece, Pieces};
+mod write;
+mod zstd;
+
+pub use write::{Interrupt, WriteError, write};
+pub use zstd::write_zstd;

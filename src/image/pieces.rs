@@ -59,10 +59,17 @@ impl Pieces {
         pieces.sort_by_key(|piece| piece.offset);
         let mut end = 0;
         for piece in &pieces {
-            assert!(piece.offset >= end, "the piece at byte {} overlaps the one before it, which ends at {end}", piece.offset);
+            assert!(
+                piece.offset >= end,
+                "the piece at byte {} overlaps the one before it, which ends at {end}",
+                piece.offset
+            );
             end = piece.offset + piece.length;
         }
-        assert!(end <= size, "a piece ends at byte {end}, beyond the image's {size}");
+        assert!(
+            end <= size,
+            "a piece ends at byte {end}, beyond the image's {size}"
+        );
         Self { size, pieces }
     }
 

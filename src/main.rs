@@ -1,0 +1,2 @@
+//! The process around [`nix2image`].
+fn main() {}
