@@ -1,0 +1,237 @@
+//! The structured attributes: what Nix wrote, found and parsed.
+//!
+//! Ours stand under one key, `nix2image = { version = 1; … }`, so they never meet
+//! Nix's; `docs/attributes.md` says what each means. Here is their shape: a field
+//! per attribute, `None` where it is absent or null, its type the values that are
+//! allowed. Every error names the attribute. [`Spec`](crate::spec::Spec) is what they
+//! ask for.
+//!
+//! A new attribute is a field here, a line in `spec.rs` that gives its default, and
+//! a heading in `docs/attributes.md`.
+
+mod find;
+mod value;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+pub use find::Places;
+pub use value::{
+    ContentMtime, FileName, Integer, Mode, Owner, SourcePath, Target, Text, XattrName, XattrValue,
+};
+
+use crate::ext4;
+
+/// The attributes of one derivation.
+#[derive(Debug)]
+pub struct Attrs {
+    /// The path that Nix expects for the output `out`.
+    pub out: PathBuf,
+    /// What stands under `nix2image`.
+    pub image: Image,
+    /// All attributes of the derivation, the graphs among them.
+    derivation: Map<String, Value>,
+}
+
+/// The attributes under `nix2image`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct Image {
+    /// Looked at before the rest is parsed.
+    #[serde(rename = "version")]
+    _version: Option<Value>,
+    pub graphs: Option<Vec<String>>,
+    pub contents: Option<Vec<Content>>,
+    pub registration: Option<bool>,
+    pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+    pub output: Option<Text<OutputForm>>,
+    pub image_name: Option<Text<FileName>>,
+    pub compression: Option<Text<CompressionName>>,
+    pub compression_level: Option<Integer<i32, 1, 19>>,
+    pub self_check: Option<bool>,
+    pub ext4: Option<Ext4>,
+}
+
+/// The attributes of one item of `nix2image.contents`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct Content {
+    pub source: Text<SourcePath>,
+    pub target: Text<Target>,
+    pub unpack: Option<bool>,
+    pub mode: Option<Text<Mode>>,
+    pub uid: Option<Owner>,
+    pub gid: Option<Owner>,
+    pub mtime: Option<ContentMtime>,
+    pub xattrs: Option<BTreeMap<Text<XattrName>, Text<XattrValue>>>,
+}
+
+/// The attributes under `nix2image.ext4`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct Ext4 {
+    pub label: Option<Text<ext4::Label>>,
+    pub uuid: Option<Text<ext4::Uuid>>,
+    pub hash_seed: Option<Text<ext4::Uuid>>,
+    /// At most what ext4 holds with blocks of 4 KiB.
+    pub free_bytes: Option<Integer<u64, 0, { 1 << 60 }>>,
+    pub free_inodes: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+}
+
+value::choice! {
+    /// What `$out` is.
+    OutputForm { File = "file", Directory = "directory" }
+}
+
+value::choice! {
+    /// What the image is wrapped in.
+    CompressionName { None = "none", Zstd = "zstd" }
+}
+
+/// Why there are no attributes to follow.
+#[derive(Debug, thiserror::Error)]
+pub enum AttrsError {
+    /// Nothing at any place.
+    #[error(
+        "found no structured attributes: {tried}; the derivation needs `__structuredAttrs = true`"
+    )]
+    NotFound {
+        /// Each place, and what was wrong with it.
+        tried: String,
+    },
+    /// A file that is there and cannot be read.
+    #[error("cannot read the structured attributes in {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Text that is no JSON object.
+    #[error("the structured attributes in {} are no JSON object", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where it ceases to be one.
+        source: serde_json::Error,
+    },
+    /// An attribute that has to be there and is not.
+    #[error("{attribute}: missing; {needed}")]
+    Missing {
+        /// Its path.
+        attribute: &'static str,
+        /// What has to be there.
+        needed: &'static str,
+    },
+    /// Attributes of another time.
+    #[error("nix2image.version: {found} is unknown; this nix2image {} knows version {}", env!("CARGO_PKG_VERSION"), Attrs::VERSION)]
+    Version {
+        /// The version that the attributes are of.
+        found: Value,
+    },
+    /// An attribute that is unknown, of the wrong type, or has a value that is not allowed.
+    #[error("{attribute}")]
+    Attribute {
+        /// Its path, as `nix2image.contents[2].mode`.
+        attribute: String,
+        /// What is wrong with it, and what is allowed there.
+        source: serde_json::Error,
+    },
+}
+
+impl Attrs {
+    /// The version of the attributes that this program knows.
+    pub const VERSION: u32 = 1;
+
+    /// Finds and parses the attributes.
+    pub fn read(places: &Places) -> Result<Self, AttrsError> {
+        let (path, text) = find::read(places)?;
+        Self::parse(&text, &path)
+    }
+
+    /// Parses the text of the file `path`.
+    pub fn parse(text: &[u8], path: &Path) -> Result<Self, AttrsError> {
+        let derivation: Map<String, Value> =
+            serde_json::from_slice(text).map_err(|source| AttrsError::Json {
+                path: path.into(),
+                source,
+            })?;
+        let ours = derivation.get("nix2image").ok_or(AttrsError::Missing {
+            attribute: "nix2image",
+            needed: "what image to make is an attribute set, { version = 1; … }",
+        })?;
+        check_version(ours)?;
+        Ok(Self {
+            out: out_path(&derivation)?,
+            image: parse_at("nix2image", ours)?,
+            derivation,
+        })
+    }
+
+    /// The graph that `exportReferencesGraph` put under `name`, if it did.
+    #[must_use]
+    pub fn graph(&self, name: &str) -> Option<&Value> {
+        self.derivation.get(name).filter(|value| value.is_array())
+    }
+
+    /// The names of all graphs that `exportReferencesGraph` asks for.
+    #[must_use]
+    pub fn graph_names(&self) -> Vec<String> {
+        self.derivation
+            .get("exportReferencesGraph")
+            .and_then(Value::as_object)
+            .map(|graphs| graphs.keys().cloned().collect())
+            .unwrap_or_default()
+    }
+}
+
+/// Looks at the version alone: of another one, nothing else can be judged.
+fn check_version(ours: &Value) -> Result<(), AttrsError> {
+    match ours.get("version") {
+        // The parser says what is allowed there.
+        None if !ours.is_object() => Ok(()),
+        None | Some(Value::Null) => Err(AttrsError::Missing {
+            attribute: "nix2image.version",
+            needed: "this nix2image knows version 1",
+        }),
+        Some(version) if *version == Attrs::VERSION => Ok(()),
+        Some(found) => Err(AttrsError::Version {
+            found: found.clone(),
+        }),
+    }
+}
+
+fn out_path(derivation: &Map<String, Value>) -> Result<PathBuf, AttrsError> {
+    let outputs = derivation.get("outputs").ok_or(AttrsError::Missing {
+        attribute: "outputs",
+        needed: "Nix gives a map of output names to paths",
+    })?;
+    let mut outputs: BTreeMap<String, Text<SourcePath>> = parse_at("outputs", outputs)?;
+    let out = outputs.remove("out").ok_or(AttrsError::Missing {
+        attribute: "outputs.out",
+        needed: "the image goes to the output `out` of the derivation",
+    })?;
+    Ok(out.0.0)
+}
+
+/// Parses the attribute `at`, so that an error names the one within it that is wrong.
+fn parse_at<T: DeserializeOwned>(at: &str, value: &Value) -> Result<T, AttrsError> {
+    serde_path_to_error::deserialize(value).map_err(|error| AttrsError::Attribute {
+        attribute: match error.path().to_string().as_str() {
+            "." => at.to_owned(),
+            within => format!("{at}.{within}"),
+        },
+        source: error.into_inner(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
