@@ -22,7 +22,8 @@ use serde_json::{Map, Value};
 
 pub use find::Places;
 pub use value::{
-    ContentMtime, FileName, Integer, Mode, Owner, SourcePath, Target, Text, XattrName, XattrValue,
+    CompressionName, ContentMtime, FileName, FromText, Integer, Mode, NotAllowed, OutputForm,
+    Owner, SourcePath, Target, TargetError, Text, XattrName, XattrValue,
 };
 
 use crate::ext4;
@@ -40,7 +41,11 @@ pub struct Attrs {
 
 /// The attributes under `nix2image`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
 #[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
 pub struct Image {
     /// Looked at before the rest is parsed.
@@ -60,7 +65,11 @@ pub struct Image {
 
 /// The attributes of one item of `nix2image.contents`.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
 #[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
 pub struct Content {
     pub source: Text<SourcePath>,
@@ -75,7 +84,11 @@ pub struct Content {
 
 /// The attributes under `nix2image.ext4`.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
 #[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
 pub struct Ext4 {
     pub label: Option<Text<ext4::Label>>,
@@ -84,16 +97,6 @@ pub struct Ext4 {
     /// At most what ext4 holds with blocks of 4 KiB.
     pub free_bytes: Option<Integer<u64, 0, { 1 << 60 }>>,
     pub free_inodes: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
-}
-
-value::choice! {
-    /// What `$out` is.
-    OutputForm { File = "file", Directory = "directory" }
-}
-
-value::choice! {
-    /// What the image is wrapped in.
-    CompressionName { None = "none", Zstd = "zstd" }
 }
 
 /// Why there are no attributes to follow.

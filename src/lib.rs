@@ -21,6 +21,8 @@
 //!
 //! [`build`] strings them together; `main.rs` is the process around it.
 
+pub mod attrs;
+pub mod error;
 pub mod ext4;
 pub mod image;
 pub mod root;

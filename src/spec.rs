@@ -4,8 +4,9 @@
 
 use std::path::PathBuf;
 
+use crate::attrs::{self, Attrs, CompressionName, OutputForm};
 use crate::ext4;
-use crate::store::Graph;
+use crate::store::{Graph, GraphError};
 use crate::tree::{Timestamp, Xattrs};
 
 /// One image to be made.
@@ -71,3 +72,181 @@ pub struct ContentItem {
     /// Extended attributes of the source's top.
     pub xattrs: Xattrs,
 }
+
+/// Attributes that are well formed and still cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// A name under which there is no graph.
+    #[error(
+        "nix2image.graphs[{index}]: {name:?} is no graph; exportReferencesGraph provides {}",
+        list(provided)
+    )]
+    NoGraph {
+        /// Its place in the list, from 0.
+        index: usize,
+        /// The name.
+        name: String,
+        /// The names that would have been one.
+        provided: Vec<String>,
+    },
+    /// A graph that is not in the form that Nix gives.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A time that is still to come.
+    #[error(
+        "nix2image.time: {time} is in the future, which e2fsck reports; expected at most {now}, the time now"
+    )]
+    Future {
+        /// The time, in seconds from 1970.
+        time: u32,
+        /// The present.
+        now: i64,
+    },
+    /// An image with the name of the file beside it.
+    #[error(
+        "nix2image.imageName: {REGISTRATION_NAME:?} is the name of the registration beside the image, expected another file name"
+    )]
+    ImageNameTaken,
+}
+
+/// The registration of the closure, in the image and beside it.
+pub const REGISTRATION_NAME: &str = "nix-path-registration";
+
+impl Spec {
+    /// What `attrs` ask for, at the time `now`. Here every attribute has its default.
+    pub fn new(attrs: Attrs, now: Timestamp) -> Result<Self, SpecError> {
+        let graphs = graphs(&attrs)?;
+        let image = attrs.image;
+        let time = image.time.map_or(1, |time| time.0);
+        if i64::from(time) > now.seconds {
+            return Err(SpecError::Future {
+                time,
+                now: now.seconds,
+            });
+        }
+        let compression = match text(image.compression).unwrap_or(CompressionName::None) {
+            CompressionName::None => Compression::None,
+            CompressionName::Zstd => Compression::Zstd {
+                level: image.compression_level.map_or(3, |level| level.0),
+            },
+        };
+        let image_name = match text(image.output).unwrap_or(OutputForm::File) {
+            OutputForm::File => None,
+            OutputForm::Directory => Some(image_name(text(image.image_name), compression)?),
+        };
+        Ok(Self {
+            output: Output {
+                path: attrs.out,
+                image_name,
+            },
+            graphs,
+            contents: image
+                .contents
+                .unwrap_or_default()
+                .into_iter()
+                .map(ContentItem::from)
+                .collect(),
+            registration: image.registration.unwrap_or(true),
+            time: Timestamp::from_seconds(time.into()),
+            ext4: ext4_options(image.ext4.unwrap_or_default(), time),
+            compression,
+            self_check: image.self_check.unwrap_or(false),
+        })
+    }
+}
+
+fn graphs(attrs: &Attrs) -> Result<Vec<Graph>, SpecError> {
+    attrs
+        .image
+        .graphs
+        .iter()
+        .flatten()
+        .enumerate()
+        .map(|(index, name)| {
+            let value = attrs.graph(name).ok_or_else(|| SpecError::NoGraph {
+                index,
+                name: name.clone(),
+                provided: attrs.graph_names(),
+            })?;
+            Ok(Graph::parse(name, value)?)
+        })
+        .collect()
+}
+
+fn image_name(
+    given: Option<attrs::FileName>,
+    compression: Compression,
+) -> Result<String, SpecError> {
+    let name = match (given, compression) {
+        (Some(name), _) => name.0,
+        (None, Compression::None) => "nixos.img".to_owned(),
+        (None, Compression::Zstd { .. }) => "nixos.img.zst".to_owned(),
+    };
+    if name == REGISTRATION_NAME {
+        return Err(SpecError::ImageNameTaken);
+    }
+    Ok(name)
+}
+
+fn ext4_options(attrs: attrs::Ext4, time: u32) -> ext4::Options {
+    let uuid = text(attrs.uuid).unwrap_or(DEFAULT_UUID);
+    ext4::Options {
+        label: text(attrs.label).unwrap_or_default(),
+        uuid,
+        hash_seed: text(attrs.hash_seed)
+            .map_or_else(|| ext4::HashSeed::of(uuid), |seed| ext4::HashSeed(seed.0)),
+        time,
+        free_bytes: attrs
+            .free_bytes
+            .map_or(ext4::Options::DEFAULT_FREE_BYTES, |bytes| bytes.0),
+        free_inodes: attrs
+            .free_inodes
+            .map_or(ext4::Options::DEFAULT_FREE_INODES, |inodes| inodes.0),
+    }
+}
+
+/// The default of nixpkgs' `make-ext4-fs.nix`.
+const DEFAULT_UUID: ext4::Uuid = ext4::Uuid([
+    0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88,
+]);
+
+impl From<attrs::Content> for ContentItem {
+    fn from(attrs: attrs::Content) -> Self {
+        Self {
+            source: attrs.source.0.0,
+            unpack: attrs.unpack.unwrap_or(false),
+            target: attrs.target.0.0,
+            mode: text(attrs.mode).map(|mode| mode.0),
+            uid: attrs.uid.map(|uid| uid.0),
+            gid: attrs.gid.map(|gid| gid.0),
+            mtime: attrs
+                .mtime
+                .map(|seconds| Timestamp::from_seconds(seconds.0)),
+            xattrs: attrs
+                .xattrs
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(name, value)| (name.0.0.into_bytes().into(), value.0.0))
+                .collect(),
+        }
+    }
+}
+
+/// What stands in an attribute that is written as a string.
+fn text<T>(attr: Option<attrs::Text<T>>) -> Option<T> {
+    attr.map(|text| text.0)
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "none".into(),
+        names => names
+            .iter()
+            .map(|name| format!("{name:?}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,10 +25,7 @@ pub(super) fn read(places: &Places) -> Result<(PathBuf, Vec<u8>), AttrsError> {
     let in_directory = |directory: &PathBuf| directory.join(FILE_NAME);
     let candidates = [
         ("NIX_ATTRS_JSON_FILE", places.attrs_json_file.clone()),
-        (
-            "NIX_BUILD_TOP",
-            places.build_top.as_ref().map(in_directory),
-        ),
+        ("NIX_BUILD_TOP", places.build_top.as_ref().map(in_directory)),
         (
             "the working directory",
             Some(in_directory(&places.working_directory)),
@@ -75,8 +72,7 @@ mod tests {
 
     #[test]
     fn the_variable_comes_before_the_build_directory_and_that_before_the_working_directory() {
-        let [variable, build, working] =
-            ["variable", "build", "working"].map(directory_with_attrs);
+        let [variable, build, working] = ["variable", "build", "working"].map(directory_with_attrs);
         let mut places = Places {
             attrs_json_file: Some(variable.path().join(FILE_NAME)),
             build_top: Some(build.path().into()),

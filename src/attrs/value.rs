@@ -125,24 +125,33 @@ macro_rules! choice {
             )*
         }
 
-        impl $crate::attrs::value::FromText for $name {
+        impl FromText for $name {
             const ALLOWED: &str = concat!("\"", $first_text, "\"", $(" or \"", $rest_text, "\"",)*);
         }
 
-        impl std::str::FromStr for $name {
-            type Err = $crate::attrs::value::NotAllowed;
+        impl FromStr for $name {
+            type Err = NotAllowed;
 
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
+            fn from_str(text: &str) -> Result<Self, NotAllowed> {
                 match text {
                     $first_text => Ok(Self::$first),
                     $($rest_text => Ok(Self::$rest),)*
-                    _ => Err(Self::Err::instead_of::<Self>(text)),
+                    _ => Err(NotAllowed::instead_of::<Self>(text)),
                 }
             }
         }
     };
 }
-pub(super) use choice;
+
+choice! {
+    /// What `$out` is.
+    OutputForm { File = "file", Directory = "directory" }
+}
+
+choice! {
+    /// What the image is wrapped in.
+    CompressionName { None = "none", Zstd = "zstd" }
+}
 
 impl FromText for ext4::Label {
     const ALLOWED: &str = "a string of at most 16 bytes, without NUL";
@@ -336,9 +345,12 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 fn unescape_one(rest: &[u8]) -> Option<(u8, &[u8])> {
     match rest {
         [byte @ (b'"' | b'\\'), after @ ..] => Some((*byte, after)),
-        [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
-            Some((((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'), after))
-        }
+        [
+            a @ b'0'..=b'3',
+            b @ b'0'..=b'7',
+            c @ b'0'..=b'7',
+            after @ ..,
+        ] => Some((((a - b'0') << 6) | ((b - b'0') << 3) | (c - b'0'), after)),
         _ => None,
     }
 }
@@ -367,7 +379,16 @@ mod tests {
     #[test]
     fn a_target_that_does_not_lead_to_one_place_is_refused() {
         let too_long = format!("/{}", "x".repeat(256));
-        for text in ["", "etc", "/etc/../x", "/./etc", "//etc", "/etc/", &too_long, "/a\0"] {
+        for text in [
+            "",
+            "etc",
+            "/etc/../x",
+            "/./etc",
+            "//etc",
+            "/etc/",
+            &too_long,
+            "/a\0",
+        ] {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }

@@ -1,0 +1,148 @@
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+/// The attributes of a derivation without graphs.
+fn derivation(image: Value) -> Value {
+    json!({ "outputs": { "out": "/nix/store/x-image" }, "nix2image": image })
+}
+
+fn parse(derivation: &Value) -> Result<Spec, SpecError> {
+    let text = derivation.to_string();
+    Spec::new(
+        Attrs::parse(text.as_bytes(), Path::new(".attrs.json")).unwrap(),
+        NOW,
+    )
+}
+
+fn spec(mut image: Value) -> Spec {
+    image["version"] = json!(1);
+    parse(&derivation(image)).unwrap()
+}
+
+fn error(mut image: Value) -> String {
+    image["version"] = json!(1);
+    parse(&derivation(image)).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_not_given_has_its_default() {
+    let spec = spec(json!({}));
+    assert_eq!(spec.output.path, Path::new("/nix/store/x-image"));
+    assert_eq!(spec.output.image_name, None);
+    assert!(spec.graphs.is_empty());
+    assert!(spec.contents.is_empty());
+    assert!(spec.registration);
+    assert_eq!(spec.time, Timestamp::from_seconds(1));
+    assert_eq!(spec.compression, Compression::None);
+    assert!(!spec.self_check);
+    assert_eq!(spec.ext4.label, ext4::Label::default());
+    assert_eq!(
+        spec.ext4.uuid.to_string(),
+        "44444444-4444-4444-8888-888888888888"
+    );
+    assert_eq!(spec.ext4.hash_seed, ext4::HashSeed::of(spec.ext4.uuid));
+    assert_eq!(spec.ext4.time, 1);
+    assert_eq!(spec.ext4.free_bytes, 16 << 20);
+    assert_eq!(spec.ext4.free_inodes, 1024);
+}
+
+#[test]
+fn what_is_null_has_its_default() {
+    let nulls = spec(json!({
+        "graphs": null, "contents": null, "registration": null, "time": null, "output": null,
+        "imageName": null, "compression": null, "compressionLevel": null, "selfCheck": null,
+        "ext4": {
+            "label": null, "uuid": null, "hashSeed": null, "freeBytes": null, "freeInodes": null,
+        },
+    }));
+    assert_eq!(format!("{nulls:?}"), format!("{:?}", spec(json!({}))));
+}
+
+#[test]
+fn what_is_given_is_taken() {
+    let spec = spec(json!({
+        "contents": [{
+            "source": "/nix/store/y-file", "target": "/etc/passwd", "unpack": true,
+            "mode": "4755", "uid": 7, "gid": 8, "mtime": -5, "xattrs": { "user.a": "0x00ff" },
+        }],
+        "registration": false, "time": 1234, "output": "directory", "imageName": "disk.img",
+        "compression": "zstd", "compressionLevel": 19, "selfCheck": true,
+        "ext4": {
+            "label": "NIXOS_SD", "uuid": "00000000-0000-0000-0000-000000000001",
+            "hashSeed": "00000000-0000-0000-0000-000000000002", "freeBytes": 5, "freeInodes": 6,
+        },
+    }));
+    let [item] = &spec.contents[..] else { panic!() };
+    let target: Vec<_> = item.target.iter().map(|name| name.as_bytes()).collect();
+    assert_eq!(item.source, Path::new("/nix/store/y-file"));
+    assert_eq!(target, [&b"etc"[..], b"passwd"]);
+    assert!(item.unpack);
+    assert_eq!(item.mode, Some(0o4755));
+    assert_eq!((item.uid, item.gid), (Some(7), Some(8)));
+    assert_eq!(item.mtime, Some(Timestamp::from_seconds(-5)));
+    assert_eq!(*item.xattrs[&b"user.a"[..]], [0, 0xff]);
+    assert!(!spec.registration);
+    assert_eq!(spec.time, Timestamp::from_seconds(1234));
+    assert_eq!(spec.ext4.time, 1234);
+    assert_eq!(spec.output.image_name.as_deref(), Some("disk.img"));
+    assert_eq!(spec.compression, Compression::Zstd { level: 19 });
+    assert!(spec.self_check);
+    assert_eq!(&spec.ext4.label.as_bytes()[..9], b"NIXOS_SD\0");
+    assert_eq!(spec.ext4.uuid.0[15], 1);
+    assert_eq!(spec.ext4.hash_seed.0[15], 2);
+    assert_eq!((spec.ext4.free_bytes, spec.ext4.free_inodes), (5, 6));
+}
+
+#[test]
+fn an_image_in_a_directory_is_named_after_its_compression_unless_it_has_a_name() {
+    let name = |image| spec(image).output.image_name.unwrap();
+    assert_eq!(name(json!({ "output": "directory" })), "nixos.img");
+    assert_eq!(
+        name(json!({ "output": "directory", "compression": "zstd" })),
+        "nixos.img.zst"
+    );
+    assert_eq!(
+        name(json!({ "output": "directory", "compression": "zstd", "imageName": "a.img" })),
+        "a.img"
+    );
+}
+
+#[test]
+fn an_image_cannot_have_the_name_of_the_registration() {
+    assert_eq!(
+        error(json!({ "output": "directory", "imageName": "nix-path-registration" })),
+        "nix2image.imageName: \"nix-path-registration\" is the name of the registration beside \
+         the image, expected another file name"
+    );
+}
+
+#[test]
+fn a_time_in_the_future_is_refused() {
+    assert_eq!(
+        error(json!({ "time": 1_700_000_001 })),
+        "nix2image.time: 1700000001 is in the future, which e2fsck reports; expected at most \
+         1700000000, the time now"
+    );
+    assert_eq!(spec(json!({ "time": 1_700_000_000 })).time, NOW);
+}
+
+#[test]
+fn a_graph_that_no_attribute_provides_is_refused_with_those_that_are() {
+    let image = json!({ "version": 1, "graphs": ["closure", "outputs"] });
+    let mut derivation = derivation(image);
+    assert_eq!(
+        parse(&derivation).unwrap_err().to_string(),
+        "nix2image.graphs[0]: \"closure\" is no graph; exportReferencesGraph provides none"
+    );
+    derivation["exportReferencesGraph"] = json!({ "system": [], "extra": [] });
+    assert_eq!(
+        parse(&derivation).unwrap_err().to_string(),
+        "nix2image.graphs[0]: \"closure\" is no graph; exportReferencesGraph provides \
+         \"extra\", \"system\""
+    );
+}
