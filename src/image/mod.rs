@@ -1,7 +1,9 @@
 //! Images: pieces, and what writes them. Nothing here knows what a piece means.
 
+mod output;
 mod pieces;
 
+pub use output::{PendingOutput, OutputError};
 pub use pieces::{Content, Encode, Piece, Pieces};
 mod write;
 mod zstd;

@@ -146,3 +146,81 @@ fn a_graph_that_no_attribute_provides_is_refused_with_those_that_are() {
          \"extra\", \"system\""
     );
 }
+
+/// `docs/attributes.md`, which speaks of every attribute.
+mod document {
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+
+    const DOCUMENT: &str = include_str!("../../docs/attributes.md");
+
+    /// The fields of `T`, as it lists them when it is given one that it does not know.
+    fn attribute_names<T: DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+        let error = serde_json::from_value::<T>(json!({ "no such attribute": 0 })).unwrap_err();
+        let message = error.to_string();
+        let (_, names) = message.split_once("expected one of ").unwrap();
+        names
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned())
+            .collect()
+    }
+
+    /// The section under `heading`, up to the next.
+    fn section(heading: &str) -> &str {
+        let (_, after) = DOCUMENT.split_once(&format!("\n## {heading}\n")).unwrap();
+        after.split("\n## ").next().unwrap()
+    }
+
+    fn json_blocks() -> Vec<Value> {
+        DOCUMENT
+            .split("```json\n")
+            .skip(1)
+            .map(|block| serde_json::from_str(block.split("```").next().unwrap()).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn it_has_a_row_for_every_attribute() {
+        for (heading, names) in [
+            ("Of the image", attribute_names::<attrs::Image>()),
+            ("`contents`", attribute_names::<attrs::Content>()),
+            ("`ext4`", attribute_names::<attrs::Ext4>()),
+        ] {
+            let documented: Vec<_> = section(heading)
+                .lines()
+                .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+                .collect();
+            assert_eq!(documented, names, "{heading}");
+        }
+    }
+
+    #[test]
+    fn its_example_has_every_attribute_and_is_taken() {
+        let [mut example, _] = <[Value; 2]>::try_from(json_blocks()).unwrap();
+        let image = &example["nix2image"];
+        for (attrs, names) in [
+            (image, attribute_names::<attrs::Image>()),
+            (&image["contents"][0], attribute_names::<attrs::Content>()),
+            (&image["ext4"], attribute_names::<attrs::Ext4>()),
+        ] {
+            for name in names {
+                assert!(attrs.get(&name).is_some(), "{name}");
+            }
+        }
+        // Parsing a graph is another module's.
+        example["nix2image"]["graphs"] = json!([]);
+        parse(&example).unwrap();
+    }
+
+    #[test]
+    fn its_defaults_are_the_defaults() {
+        let [_, written_out] = <[Value; 2]>::try_from(json_blocks()).unwrap();
+        let mut left_out = written_out.clone();
+        left_out["nix2image"] = json!({ "version": 1 });
+        assert_eq!(
+            format!("{:?}", parse(&written_out).unwrap()),
+            format!("{:?}", parse(&left_out).unwrap())
+        );
+    }
+}
