@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use data_encoding::{BASE64, BitOrder, Encoding, HEXLOWER, HEXLOWER_PERMISSIVE, Specification};
+use serde::Deserialize;
 
 /// The digits of Nix's base 32, which leave out e, o, t and u.
 pub(super) const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
@@ -22,7 +23,8 @@ static REVERSED_BASE32: LazyLock<Encoding> = LazyLock::new(|| {
 });
 
 /// The SHA-256 of a store path's NAR.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct NarHash(pub [u8; 32]);
 
 /// Text that is no hash of a NAR.
@@ -57,6 +59,14 @@ impl FromStr for NarHash {
             .and_then(|bytes| bytes.try_into().ok())
             .map(Self)
             .ok_or_else(|| NarHashError { text: text.into() })
+    }
+}
+
+impl TryFrom<String> for NarHash {
+    type Error = NarHashError;
+
+    fn try_from(text: String) -> Result<Self, NarHashError> {
+        text.parse()
     }
 }
 

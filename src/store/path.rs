@@ -4,12 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 /// The directory of every store path: in the image, and where the builder finds it.
 pub const STORE_DIRECTORY: &str = "/nix/store";
 
 /// A path right below the store directory, as Nix's `path.cc` checks it. Ordered by
 /// its bytes.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct StorePath {
     base_name: Arc<str>,
 }
@@ -107,6 +110,14 @@ impl StorePath {
     #[must_use]
     pub fn to_path(&self) -> PathBuf {
         PathBuf::from(self.to_string())
+    }
+}
+
+impl TryFrom<String> for StorePath {
+    type Error = StorePathError;
+
+    fn try_from(text: String) -> Result<Self, StorePathError> {
+        Self::parse(&text)
     }
 }
 
