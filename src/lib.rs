@@ -22,10 +22,13 @@
 //! [`build`] strings them together; `main.rs` is the process around it.
 
 pub mod attrs;
+pub mod build;
 pub mod error;
 pub mod ext4;
 pub mod image;
+pub mod progress;
 pub mod root;
+pub mod self_check;
 pub mod source;
 pub mod spec;
 pub mod store;

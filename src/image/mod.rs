@@ -3,7 +3,7 @@
 mod output;
 mod pieces;
 
-pub use output::{PendingOutput, OutputError};
+pub use output::{OutputError, PendingOutput};
 pub use pieces::{Content, Encode, Piece, Pieces};
 mod write;
 mod zstd;

@@ -1,0 +1,90 @@
+//! The whole way, from what is wanted to the output.
+
+use std::io;
+
+use crate::image::{Interrupt, OutputError, PendingOutput, WriteError};
+use crate::progress::{Progress, Summary};
+use crate::root::{ContentsError, RootError};
+use crate::self_check::SelfCheckError;
+use crate::spec::{Compression, REGISTRATION_NAME, Spec};
+use crate::store::{Closure, ClosureError, ScanError};
+use crate::{ext4, image, root, self_check, store};
+
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The graphs make no closure.
+    #[error(transparent)]
+    Closure(#[from] ClosureError),
+    /// A store path could not be scanned.
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    /// An item of the contents could not be used.
+    #[error(transparent)]
+    Contents(#[from] ContentsError),
+    /// Closure and contents do not fit together.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The filesystem cannot hold it.
+    #[error(transparent)]
+    Layout(#[from] ext4::LayoutError),
+    /// The image could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The image was written and is not right.
+    #[error(transparent)]
+    SelfCheck(#[from] SelfCheckError),
+    /// The image could not become the output.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The image's file does not tell its size.
+    #[error("cannot tell the size of the image")]
+    Size(#[source] io::Error),
+}
+
+/// Makes the image that `spec` asks for. On an error, an interrupt too, nothing is at
+/// the output's path.
+pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<(), BuildError> {
+    let begin = |phase| {
+        interrupt.check()?;
+        progress.phase(phase);
+        Ok::<_, WriteError>(())
+    };
+    let output = PendingOutput::begin(&spec.output.path)?;
+    let closure = Closure::from_graphs(spec.graphs)?;
+    let registration = store::registration(&closure);
+
+    begin("scanning")?;
+    let contents = root::place(&spec.contents, spec.time)?;
+    let scanned = store::scan_closure(&closure, spec.time)?;
+    let in_image = spec.registration.then(|| registration.clone());
+    let tree = root::tree(scanned, contents, in_image, spec.time)?;
+    let pieces = ext4::lay_out(&tree, &spec.ext4)?;
+
+    begin("writing")?;
+    match spec.compression {
+        Compression::None => image::write(&pieces, output.file(), interrupt)?,
+        Compression::Zstd { level } => {
+            image::write_zstd(&pieces, output.file(), level, interrupt)?;
+        }
+    }
+
+    if spec.self_check {
+        begin("checking")?;
+        self_check::check(&closure, &output, spec.compression, interrupt)?;
+    }
+
+    interrupt.check()?;
+    let summary = Summary {
+        store_paths: closure.paths().len(),
+        files: tree.len(),
+        image_bytes: pieces.size(),
+        output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
+    };
+    match &spec.output.image_name {
+        None => output.finish()?,
+        Some(name) => output.finish_in_directory(name, &[(REGISTRATION_NAME, &registration)])?,
+    }
+    progress.done(&summary);
+    Ok(())
+}

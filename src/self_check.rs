@@ -1,0 +1,236 @@
+//! The self check: every store path in the written image, read again by an independent
+//! reader (the `ext4-view` crate), still has the NAR hash that Nix knows.
+
+mod reader;
+mod sparse;
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use ext4_view::{Ext4, Ext4Error, FileType, Path};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::image::{Interrupt, PendingOutput, WriteError};
+use crate::spec::Compression;
+use crate::store::{Closure, NarHash, StorePath, ValidPath, nar};
+use reader::ImageReader;
+
+/// Why an image is not right, or could not be judged.
+#[derive(Debug, thiserror::Error)]
+pub enum SelfCheckError {
+    /// A store path came out as another.
+    #[error(
+        "{path} is not in the image as Nix knows it: it should have the NAR hash {expected} and {expected_size} bytes, and has {found} and {found_size}; if `nix-store --verify-path {path}` finds it good, this is a bug of nix2image"
+    )]
+    Mismatch {
+        /// The store path.
+        path: StorePath,
+        /// The hash of its NAR, as Nix knows it.
+        expected: NarHash,
+        /// Bytes of that NAR.
+        expected_size: u64,
+        /// The hash of what is in the image.
+        found: NarHash,
+        /// Bytes of that.
+        found_size: u64,
+    },
+    /// The reader found no filesystem.
+    #[error("the filesystem that was written cannot be read")]
+    Filesystem(#[source] Ext4Error),
+    /// The reader stumbled over something in a store path.
+    #[error("{path} cannot be read in the image that was written")]
+    Read {
+        /// Path in the image.
+        path: String,
+        /// The reader's reason.
+        source: Ext4Error,
+    },
+    /// The NAR of something in a store path ended early.
+    #[error("{path} cannot be hashed in the image that was written")]
+    Hash {
+        /// Path in the image.
+        path: String,
+        /// The reason.
+        source: io::Error,
+    },
+    /// Something in a store path is no file, directory or symlink.
+    #[error("{path} is a special file in the image that was written")]
+    Special {
+        /// Path in the image.
+        path: String,
+    },
+    /// The image's file could not be opened once more.
+    #[error("cannot open the written image to check it")]
+    Open(#[source] io::Error),
+    /// The image could not be unpacked.
+    #[error("cannot decompress the written image to check it")]
+    Decompress(#[source] io::Error),
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] WriteError),
+}
+
+/// Compares what is in the written image, wrapped as `compression` says, with `closure`.
+pub fn check(
+    closure: &Closure,
+    output: &PendingOutput,
+    compression: Compression,
+    interrupt: &Interrupt,
+) -> Result<(), SelfCheckError> {
+    let image = match compression {
+        Compression::None => output.file().try_clone().map_err(SelfCheckError::Open)?,
+        Compression::Zstd { .. } => {
+            sparse::decompress(output, interrupt).map_err(|error| match interrupt.check() {
+                Err(stopped) => stopped.into(),
+                Ok(()) => SelfCheckError::Decompress(error),
+            })?
+        }
+    };
+    check_image(closure, image, interrupt)
+}
+
+/// Compares what is in the filesystem in `image` with `closure`, on all threads.
+fn check_image(
+    closure: &Closure,
+    image: File,
+    interrupt: &Interrupt,
+) -> Result<(), SelfCheckError> {
+    let reader = ImageReader::new(image);
+    let paths: Vec<_> = closure.paths().collect();
+    // The reader stays on its thread, so each has its own.
+    paths.par_iter().try_for_each_init(
+        || None,
+        |filesystem, valid| {
+            let filesystem = match filesystem {
+                Some(filesystem) => filesystem,
+                None => filesystem.insert(
+                    Ext4::load(Box::new(reader.clone())).map_err(SelfCheckError::Filesystem)?,
+                ),
+            };
+            check_path(filesystem, valid, interrupt)
+        },
+    )
+}
+
+fn check_path(
+    filesystem: &Ext4,
+    valid: &ValidPath,
+    interrupt: &Interrupt,
+) -> Result<(), SelfCheckError> {
+    let host_path = valid.path.to_path();
+    let path = Path::try_from(host_path.as_path())
+        .expect("a store path has neither NUL bytes nor names of more than 255");
+    let mut walk = Walk {
+        filesystem,
+        interrupt,
+        nar: nar::Writer::new(Hasher::default()).map_err(hash_error(path))?,
+    };
+    let top = filesystem
+        .symlink_metadata(path)
+        .map_err(read_error(path))?;
+    walk.node(path, top.file_type())?;
+    let hasher = walk.nar.finish().map_err(hash_error(path))?;
+    let (found, found_size) = (NarHash(hasher.hash.finalize().into()), hasher.bytes);
+    if (found, found_size) != (valid.nar_hash, valid.nar_size) {
+        return Err(SelfCheckError::Mismatch {
+            path: valid.path.clone(),
+            expected: valid.nar_hash,
+            expected_size: valid.nar_size,
+            found,
+            found_size,
+        });
+    }
+    Ok(())
+}
+
+/// A walk through a store path of the image, which writes its NAR.
+struct Walk<'a> {
+    filesystem: &'a Ext4,
+    interrupt: &'a Interrupt,
+    nar: nar::Writer<Hasher>,
+}
+
+impl Walk<'_> {
+    fn node(&mut self, path: Path<'_>, file_type: FileType) -> Result<(), SelfCheckError> {
+        self.interrupt.check()?;
+        match file_type {
+            FileType::Directory => self.directory(path),
+            FileType::Regular => {
+                let file = self.filesystem.open(path).map_err(read_error(path))?;
+                let executable = file.metadata().mode() & 0o100 != 0;
+                let length = file.metadata().len();
+                self.nar
+                    .file(executable, length, file)
+                    .map_err(hash_error(path))
+            }
+            FileType::Symlink => {
+                let target = self.filesystem.read_link(path).map_err(read_error(path))?;
+                self.nar.symlink(target.as_ref()).map_err(hash_error(path))
+            }
+            _ => Err(SelfCheckError::Special {
+                path: readable(path),
+            }),
+        }
+    }
+
+    fn directory(&mut self, path: Path<'_>) -> Result<(), SelfCheckError> {
+        self.nar.begin_directory().map_err(hash_error(path))?;
+        for (name, file_type) in self.entries(path)? {
+            self.nar.entry(&name).map_err(hash_error(path))?;
+            self.node(path.join(&name).as_path(), file_type)?;
+        }
+        self.nar.end_directory().map_err(hash_error(path))
+    }
+
+    /// Names and types of what is in a directory, in the order of a NAR.
+    fn entries(&self, path: Path<'_>) -> Result<Vec<(Vec<u8>, FileType)>, SelfCheckError> {
+        let mut entries = Vec::new();
+        for entry in self.filesystem.read_dir(path).map_err(read_error(path))? {
+            let entry = entry.map_err(read_error(path))?;
+            let name = entry.file_name().as_ref().to_vec();
+            if name != b"." && name != b".." {
+                entries.push((name, entry.file_type().map_err(read_error(path))?));
+            }
+        }
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(entries)
+    }
+}
+
+/// Hashes what is written, and counts it.
+#[derive(Default)]
+struct Hasher {
+    hash: Sha256,
+    bytes: u64,
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn readable(path: Path<'_>) -> String {
+    path.display().to_string()
+}
+
+fn read_error(path: Path<'_>) -> impl FnOnce(Ext4Error) -> SelfCheckError {
+    move |source| SelfCheckError::Read {
+        path: readable(path),
+        source,
+    }
+}
+
+fn hash_error(path: Path<'_>) -> impl FnOnce(io::Error) -> SelfCheckError {
+    move |source| SelfCheckError::Hash {
+        path: readable(path),
+        source,
+    }
+}

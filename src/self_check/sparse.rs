@@ -1,0 +1,83 @@
+//! A compressed image, unpacked with holes where it is zero: most of an image may be
+//! free.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+
+use crate::image::{Interrupt, PendingOutput};
+
+/// Unpacks the image into an unnamed file beside it.
+pub(super) fn decompress(output: &PendingOutput, interrupt: &Interrupt) -> io::Result<File> {
+    let mut compressed = output.file();
+    compressed.rewind()?;
+    let mut unpacked = SparseWriter {
+        file: tempfile::tempfile_in(output.parent())?,
+        interrupt,
+    };
+    zstd::stream::copy_decode(compressed, &mut unpacked)?;
+    unpacked.finish()
+}
+
+/// Writes to an empty file, and makes a hole of every write that is all zeros.
+struct SparseWriter<'a> {
+    file: File,
+    interrupt: &'a Interrupt,
+}
+
+impl SparseWriter<'_> {
+    /// The file, which may end in a hole.
+    fn finish(mut self) -> io::Result<File> {
+        let length = self.file.stream_position()?;
+        self.file.set_len(length)?;
+        Ok(self.file)
+    }
+}
+
+impl Write for SparseWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.interrupt.check().map_err(io::Error::other)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            return self.file.write(bytes);
+        }
+        let length = i64::try_from(bytes.len()).map_err(io::Error::other)?;
+        self.file.seek(SeekFrom::Current(length))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_decompressed_image_is_what_was_compressed() {
+        let mut image = vec![0; 1 << 20];
+        image[300_000..300_100].fill(7);
+        let directory = tempfile::tempdir().unwrap();
+        let output = PendingOutput::begin(&directory.path().join("out")).unwrap();
+        zstd::stream::copy_encode(&image[..], output.file(), 3).unwrap();
+        let mut unpacked = decompress(&output, &Interrupt::default()).unwrap();
+        let mut bytes = Vec::new();
+        unpacked.rewind().unwrap();
+        unpacked.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == image);
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_decompression() {
+        let directory = tempfile::tempdir().unwrap();
+        let output = PendingOutput::begin(&directory.path().join("out")).unwrap();
+        zstd::stream::copy_encode(&[0; 100][..], output.file(), 3).unwrap();
+        let interrupt = Interrupt::default();
+        interrupt
+            .0
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(decompress(&output, &interrupt).is_err());
+    }
+}
