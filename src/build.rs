@@ -88,3 +88,79 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     progress.done(&summary);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::spec::Output;
+    use crate::store::{Graph, NarHash, StorePath, ValidPath};
+    use crate::tree::Timestamp;
+
+    /// An image of nothing, at `path`.
+    fn spec(path: &Path) -> Spec {
+        let uuid = ext4::Uuid([7; 16]);
+        Spec {
+            output: Output {
+                path: path.into(),
+                image_name: None,
+            },
+            graphs: Vec::new(),
+            contents: Vec::new(),
+            registration: true,
+            time: Timestamp::from_seconds(1),
+            ext4: ext4::Options {
+                label: ext4::Label::default(),
+                uuid,
+                hash_seed: ext4::HashSeed::of(uuid),
+                time: 1,
+                free_bytes: 0,
+                free_inodes: 0,
+            },
+            compression: Compression::None,
+            self_check: true,
+        }
+    }
+
+    fn is_empty(directory: &Path) -> bool {
+        fs::read_dir(directory).unwrap().next().is_none()
+    }
+
+    fn store_path(name: &str) -> StorePath {
+        let hash = "0".repeat(StorePath::HASH_LENGTH);
+        StorePath::from_base_name(&format!("{hash}-{name}")).unwrap()
+    }
+
+    #[test]
+    fn a_closure_that_is_none_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spec = spec(&directory.path().join("out"));
+        spec.graphs.push(Graph {
+            name: "closure".into(),
+            paths: vec![ValidPath {
+                path: store_path("a"),
+                nar_hash: NarHash([0; 32]),
+                nar_size: 0,
+                references: vec![store_path("b")],
+                ca: None,
+            }],
+        });
+        let error = build(spec, &Interrupt::default(), Progress::Silent).unwrap_err();
+        assert!(matches!(error, BuildError::Closure(_)));
+        assert!(is_empty(directory.path()));
+    }
+
+    #[test]
+    fn an_interrupt_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let interrupt = Interrupt::default();
+        interrupt.0.store(true, Ordering::Relaxed);
+        let spec = spec(&directory.path().join("out"));
+        let error = build(spec, &interrupt, Progress::Silent).unwrap_err();
+        assert!(matches!(error, BuildError::Write(WriteError::Interrupted)));
+        assert!(is_empty(directory.path()));
+    }
+}

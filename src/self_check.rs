@@ -5,15 +5,15 @@ mod reader;
 mod sparse;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 
 use ext4_view::{Ext4, Ext4Error, FileType, Path};
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use crate::image::{Interrupt, PendingOutput, WriteError};
 use crate::spec::Compression;
-use crate::store::{Closure, NarHash, StorePath, ValidPath, nar};
+use crate::store::nar::{self, HashingWriter, NarError};
+use crate::store::{Closure, NarHash, StorePath, ValidPath};
 use reader::ImageReader;
 
 /// Why an image is not right, or could not be judged.
@@ -46,13 +46,13 @@ pub enum SelfCheckError {
         /// The reader's reason.
         source: Ext4Error,
     },
-    /// The NAR of something in a store path ended early.
+    /// Something in a store path makes no NAR.
     #[error("{path} cannot be hashed in the image that was written")]
     Hash {
         /// Path in the image.
         path: String,
         /// The reason.
-        source: io::Error,
+        source: NarError,
     },
     /// Something in a store path is no file, directory or symlink.
     #[error("{path} is a special file in the image that was written")]
@@ -124,14 +124,13 @@ fn check_path(
     let mut walk = Walk {
         filesystem,
         interrupt,
-        nar: nar::Writer::new(Hasher::default()).map_err(hash_error(path))?,
+        nar: nar::Writer::new(HashingWriter::default()).map_err(hash_error(path))?,
     };
     let top = filesystem
         .symlink_metadata(path)
         .map_err(read_error(path))?;
     walk.node(path, top.file_type())?;
-    let hasher = walk.nar.finish().map_err(hash_error(path))?;
-    let (found, found_size) = (NarHash(hasher.hash.finalize().into()), hasher.bytes);
+    let (found, found_size) = walk.nar.finish().finish();
     if (found, found_size) != (valid.nar_hash, valid.nar_size) {
         return Err(SelfCheckError::Mismatch {
             path: valid.path.clone(),
@@ -148,7 +147,7 @@ fn check_path(
 struct Walk<'a> {
     filesystem: &'a Ext4,
     interrupt: &'a Interrupt,
-    nar: nar::Writer<Hasher>,
+    nar: nar::Writer<HashingWriter>,
 }
 
 impl Walk<'_> {
@@ -198,25 +197,6 @@ impl Walk<'_> {
     }
 }
 
-/// Hashes what is written, and counts it.
-#[derive(Default)]
-struct Hasher {
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Write for Hasher {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn readable(path: Path<'_>) -> String {
     path.display().to_string()
 }
@@ -228,9 +208,12 @@ fn read_error(path: Path<'_>) -> impl FnOnce(Ext4Error) -> SelfCheckError {
     }
 }
 
-fn hash_error(path: Path<'_>) -> impl FnOnce(io::Error) -> SelfCheckError {
+fn hash_error(path: Path<'_>) -> impl FnOnce(NarError) -> SelfCheckError {
     move |source| SelfCheckError::Hash {
         path: readable(path),
         source,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,7 +148,7 @@ impl Spec {
                 .collect(),
             registration: image.registration.unwrap_or(true),
             time: Timestamp::from_seconds(time.into()),
-            ext4: ext4_options(image.ext4.unwrap_or_default(), time),
+            ext4: ext4_options(&image.ext4.unwrap_or_default(), time),
             compression,
             self_check: image.self_check.unwrap_or(false),
         })
@@ -188,7 +188,7 @@ fn image_name(
     Ok(name)
 }
 
-fn ext4_options(attrs: attrs::Ext4, time: u32) -> ext4::Options {
+fn ext4_options(attrs: &attrs::Ext4, time: u32) -> ext4::Options {
     let uuid = text(attrs.uuid).unwrap_or(DEFAULT_UUID);
     ext4::Options {
         label: text(attrs.label).unwrap_or_default(),
