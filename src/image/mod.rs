@@ -1,5 +1,6 @@
 //! Images: pieces, and what writes them. Nothing here knows what a piece means.
 
+mod batch;
 mod pieces;
 
 pub use pieces::{Content, Encode, Piece, Pieces};
