@@ -35,7 +35,7 @@ if pkgs == null then
   throw "nix2image: ${argument} is shell text and needs a nixpkgs to run in: give `pkgs` to the function or to `import ./nix`, or use `contents`, which needs none"
 else
   {
-    source = "${tar}";
+    source = tar;
     target = "/";
     unpack = true;
   }

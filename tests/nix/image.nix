@@ -1,0 +1,60 @@
+# A real image of everything that a call can ask for, on the stand-in nixpkgs: `image` wants the
+# static binary as `builder`; `files`, the tar file that `populateImageCommands` becomes, wants none.
+{
+  # path or string: the static binary.
+  builder ? ./image.nix,
+  # string: the build platform.
+  system ? "x86_64-linux",
+  # string: a static busybox by that name, the shell of the stand-in.
+  busybox ? "/usr/bin/busybox",
+  # attribute set: more arguments for makeExt4Fs.
+  arguments ? { },
+}:
+let
+  pkgs = import ./nixpkgs { inherit system busybox; };
+  inherit (import ../../nix { inherit builder system pkgs; }) makeExt4Fs;
+
+  # A store path that refers to another.
+  dependency = builtins.toFile "dependency" "dependency\n";
+  package = pkgs.runCommand "package" { } ''
+    mkdir -p "$out/bin" "$out/share/with space"
+    printf '#!/bin/sh\ncat %s\n' ${dependency} >"$out/bin/program"
+    chmod +x "$out/bin/program"
+    ln -s ../bin/program "$out/share/with space/link"
+  '';
+
+  # What a directory in the store would lose.
+  populateImageCommands = ''
+    mkdir -p files/etc files/root files/tmp
+    (umask 077; echo secret >files/etc/key)
+    chmod 700 files/root
+    chmod 1777 files/tmp
+    echo hidden >files/.hidden
+    echo "two words" >"files/two words"
+    ln -s ${package} files/current
+    # A comment at the end closes nothing.'';
+
+  image = makeExt4Fs (
+    {
+      storePaths = [ package ];
+      volumeLabel = "NIX2IMAGE";
+      inherit populateImageCommands;
+      contents = [
+        {
+          source = ./image.nix;
+          target = "/etc/image.nix";
+          mode = "0640";
+          uid = 1;
+          gid = 2;
+          mtime = 0;
+          xattrs."user.comment" = "from contents";
+        }
+      ];
+    }
+    // arguments
+  );
+in
+{
+  inherit image package;
+  files = (builtins.head image.nix2image.contents).source;
+}
