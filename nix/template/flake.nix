@@ -15,7 +15,7 @@
         storePaths = [ nixpkgs.legacyPackages.x86_64-linux.hello ];
         volumeLabel = "HELLO";
         # Shell commands that put more files into ./files, which is the root of the image.
-        populateImageCommands = "install -D ${./motd} files/etc/motd";
+        populateImageCommands = "install -Dm644 ${./motd} files/etc/motd";
       };
     };
 }

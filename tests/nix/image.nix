@@ -14,14 +14,13 @@ let
   pkgs = import ./nixpkgs { inherit system busybox; };
   inherit (import ../../nix { inherit builder system pkgs; }) makeExt4Fs;
 
-  # A store path that refers to another.
-  dependency = builtins.toFile "dependency" "dependency\n";
-  package = pkgs.runCommand "package" { } ''
-    mkdir -p "$out/bin" "$out/share/with space"
-    printf '#!/bin/sh\ncat %s\n' ${dependency} >"$out/bin/program"
-    chmod +x "$out/bin/program"
-    ln -s ../bin/program "$out/share/with space/link"
-  '';
+  # Store paths that no tool of the machine had a part in, so that the image's bytes are the same
+  # wherever it is built: a directory, and a file that refers to it.
+  package = builtins.path {
+    name = "package";
+    path = ./package;
+  };
+  reference = builtins.toFile "reference" "${package}/bin/program\n";
 
   # What a directory in the store would lose.
   populateImageCommands = ''
@@ -31,12 +30,12 @@ let
     chmod 1777 files/tmp
     echo hidden >files/.hidden
     echo "two words" >"files/two words"
-    ln -s ${package} files/current
+    ln -s ${reference} files/current
     # A comment at the end closes nothing.'';
 
   image = makeExt4Fs (
     {
-      storePaths = [ package ];
+      storePaths = [ reference ];
       volumeLabel = "NIX2IMAGE";
       inherit populateImageCommands;
       contents = [
@@ -55,6 +54,6 @@ let
   );
 in
 {
-  inherit image package;
+  inherit image;
   files = (builtins.head image.nix2image.contents).source;
 }
