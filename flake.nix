@@ -9,11 +9,12 @@
   outputs =
     { self, nixpkgs }:
     let
-      forAllSystems = f: nixpkgs.lib.genAttrs systems (system: f system nixpkgs.legacyPackages.${system});
       systems = [
         "x86_64-linux"
         "aarch64-linux"
       ];
+      forAllSystems =
+        f: nixpkgs.lib.genAttrs systems (system: f system nixpkgs.legacyPackages.${system});
     in
     {
       packages = forAllSystems (

@@ -17,16 +17,10 @@ rustPlatform.buildRustPackage {
     path = ../.;
     filter =
       let
-        root = toString ../.;
-        kept = map (name: "${root}/${name}") [
-          "Cargo.lock"
-          "Cargo.toml"
-          "src"
-          "xtask"
-        ];
-        keeps = path: top: path == top || builtins.substring 0 (builtins.stringLength top + 1) path == "${top}/";
+        length = builtins.stringLength (toString ../.);
+        kept = "/(Cargo\\.lock|Cargo\\.toml|src|xtask)(/.*)?";
       in
-      path: _type: builtins.any (keeps path) kept;
+      path: _type: builtins.match kept (builtins.substring length (-1) path) != null;
   };
   cargoLock.lockFile = ../Cargo.lock;
   cargoBuildFlags = [ "--package=nix2image" ];

@@ -23,7 +23,7 @@ derivation (
     outputs = [ "out" ];
     __structuredAttrs = true;
 
-    exportReferencesGraph.closure = map (import ./as-input.nix "${function}: a path of storePaths") storePaths;
+    exportReferencesGraph.closure = map (import ./as-input.nix "${function}: a storePath") storePaths;
     nix2image = request // {
       version = 1;
       graphs = [ "closure" ];

@@ -2,7 +2,7 @@
 builder:
 let
   string = toString builder;
-  inStore = builtins.substring 0 (builtins.stringLength builtins.storeDir + 1) string == "${builtins.storeDir}/";
+  inStore = builtins.match "${builtins.storeDir}/.*" string != null;
 in
 if builtins.isPath builder || !(inStore || builtins.hasContext string) then
   # A binary that was built outside Nix. The name keeps the store path, and so every image's,

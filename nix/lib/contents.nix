@@ -18,14 +18,14 @@ let
     let
       item = builtins.elemAt contents index;
       where = "${function}: contents[${toString index}]";
-      unknown = builtins.filter (name: !builtins.elem name allowed) (builtins.attrNames item);
+      unknown = builtins.head (builtins.attrNames (removeAttrs item allowed));
     in
     if !item ? source then
       throw "nix2image: ${where} has no source"
     else if !item ? target then
       throw "nix2image: ${where} has no target"
-    else if unknown != [ ] then
-      throw "nix2image: ${where}.${builtins.head unknown} is unknown; allowed are ${builtins.concatStringsSep ", " allowed}"
+    else if removeAttrs item allowed != { } then
+      throw "nix2image: ${where}.${unknown} is unknown; allowed are ${toString allowed}"
     else
       import ./present.nix (
         item // { source = import ./as-input.nix "${where}.source" item.source; }

@@ -1,5 +1,5 @@
 # A real image of everything that a call can ask for, on the stand-in nixpkgs: `image` wants the
-# static binary as `builder`; `files`, the tar file that `populateImageCommands` becomes, wants none.
+# static binary as `builder`; `files`, the tar file of `populateImageCommands`, wants none.
 {
   # path or string: the static binary.
   builder ? ./image.nix,

@@ -211,12 +211,12 @@ import ./failures.nix {
       in
       removeAttrs item [ "source" ]
       // {
-        input = contextOf item.source == [ (builtins.unsafeDiscardStringContext dependency.drvPath) ];
+        inputs = map baseNameOf (contextOf item.source);
       };
     expected = {
       target = "/share";
       mode = "0750";
-      input = true;
+      inputs = [ (baseNameOf (builtins.unsafeDiscardStringContext dependency.drvPath)) ];
     };
   };
 
@@ -333,7 +333,10 @@ import ./failures.nix {
       map
         (
           unsafeDiscardReferences:
-          (makeExt4Fs (least // { inherit unsafeDiscardReferences; })).unsafeDiscardReferences or null
+          let
+            result = makeExt4Fs (least // { inherit unsafeDiscardReferences; });
+          in
+          result.unsafeDiscardReferences or null
         )
         [
           true

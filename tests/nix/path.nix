@@ -1,4 +1,5 @@
-# The file at the path of makeExt4Fs, imported. Writes to the store: wants --read-write-mode.
+# What has to be written to the store to be looked at, and so wants --read-write-mode: the file at
+# the path of makeExt4Fs, and the sources of the package.
 {
   nixpkgs ? ./nixpkgs,
   system ? "x86_64-linux",
@@ -10,6 +11,8 @@ let
     storePaths = [ pkgs.hello ];
     volumeLabel = "NIXOS_SD";
   };
+
+  package = pkgs.pkgsStatic.callPackage ../../nix/package.nix { };
 
   # Of a path, of a derivation, and with no system.
   functions = map (import ../../nix) [
@@ -27,7 +30,8 @@ in
 import ./failures.nix {
   "import gives the same function" = {
     expr = map (
-      { makeExt4Fs }: (import makeExt4Fs.outPath arguments).drvPath == (makeExt4Fs arguments).drvPath
+      { makeExt4Fs }:
+      (import makeExt4Fs.outPath arguments).drvPath == (makeExt4Fs arguments).drvPath
     ) functions;
     expected = [
       true
@@ -47,5 +51,21 @@ import ./failures.nix {
       true
       true
     ];
+  };
+
+  "the package is built from what cargo reads" = {
+    expr = {
+      top = builtins.readDir package.src;
+      holdsFiles = builtins.pathExists "${package.src}/src/main.rs";
+    };
+    expected = {
+      top = {
+        "Cargo.lock" = "regular";
+        "Cargo.toml" = "regular";
+        src = "directory";
+        xtask = "directory";
+      };
+      holdsFiles = true;
+    };
   };
 }

@@ -61,13 +61,11 @@ let
           arguments:
           stub "${arguments.pname}-${arguments.version}"
           // {
-            inherit (arguments) meta;
-            drvArguments = arguments;
+            inherit (arguments) meta src;
           };
 
         mkShell = _: stub "nix-shell";
 
-        # Two variants, as nixpkgs has them, for the target to tell.
         hello = stub "hello";
         e2fsprogs = stub "e2fsprogs";
         cargo = stub "cargo";

@@ -2,7 +2,6 @@
 let
   inherit (builtins)
     attrNames
-    concatStringsSep
     filter
     head
     intersectAttrs
@@ -48,12 +47,13 @@ rec {
       f = if isFunction fn then fn else import fn;
       formals = functionArgs f;
       allArgs = intersectAttrs formals autoArgs // args;
-      missing = filter (name: !formals.${name}) (attrNames (removeAttrs formals (attrNames allArgs)));
+      absent = removeAttrs formals (attrNames allArgs);
+      missing = filter (name: !formals.${name}) (attrNames absent);
     in
     if missing == [ ] then
       makeOverridable f allArgs
     else
-      throw "lib.customisation.callPackageWith: function called without required argument ${concatStringsSep ", " missing}";
+      throw "callPackageWith: required arguments are missing: ${toString missing}";
 
   genAttrs =
     names: f:
