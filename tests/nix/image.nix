@@ -40,8 +40,8 @@ let
       inherit populateImageCommands;
       contents = [
         {
-          source = ./image.nix;
-          target = "/etc/image.nix";
+          source = "${package}/bin/program";
+          target = "/etc/program";
           mode = "0640";
           uid = 1;
           gid = 2;
