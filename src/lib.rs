@@ -23,6 +23,7 @@
 
 pub mod ext4;
 pub mod image;
+pub mod root;
 pub mod source;
 pub mod spec;
 pub mod store;

@@ -1,5 +1,20 @@
 //! Nix's side: store paths, closures, and what a store path consists of.
+//!
+//! Graphs, as Nix hands them to a builder, merge to a [`Closure`]; [`scan_closure`]
+//! makes a tree of each of its paths, and [`registration`] what a Nix database needs
+//! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
-/// A graph as `exportReferencesGraph` gives it.
-#[derive(Debug)]
-pub struct Graph;
+mod closure;
+mod graph;
+mod hash;
+pub mod nar;
+mod path;
+mod registration;
+mod scan;
+
+pub use closure::{Closure, ClosureError, ValidPath};
+pub use graph::{Graph, GraphError};
+pub use hash::{NarHash, NarHashError};
+pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
+pub use registration::registration;
+pub use scan::{ScanError, scan, scan_closure};

@@ -1,0 +1,60 @@
+//! The registration: a closure as text for `nix-store --load-db`.
+
+use super::{Closure, ValidPath};
+
+/// What `nix-store --load-db` reads to make the paths of `closure` valid
+/// (`decodeValidPathInfo` in Nix's `store-api.cc`). It has no place for content
+/// addresses, and the deriver is left empty.
+#[must_use]
+pub fn registration(closure: &Closure) -> Vec<u8> {
+    let text: String = closure.paths().flat_map(lines).collect();
+    text.into_bytes()
+}
+
+fn lines(valid: &ValidPath) -> impl Iterator<Item = String> {
+    let deriver = String::new();
+    [
+        valid.path.to_string(),
+        valid.nar_hash.to_hex(),
+        valid.nar_size.to_string(),
+        deriver,
+        valid.references.len().to_string(),
+    ]
+    .into_iter()
+    .chain(valid.references.iter().map(ToString::to_string))
+    .map(|line| line + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::Graph;
+
+    #[test]
+    fn it_is_the_text_that_nix_store_reads() {
+        let paths = ["a", "b"].map(|letter| format!("/nix/store/{}-{letter}", letter.repeat(32)));
+        let hash = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+        let graph = json!([
+            { "path": paths[1], "narHash": hash, "narSize": 112, "references": [] },
+            { "path": paths[0], "narHash": hash, "narSize": 1, "references": paths, "ca": "x" },
+        ]);
+        let closure = Closure::from_graphs([Graph::parse("g", &graph).unwrap()]).unwrap();
+        let expected = "\
+/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-a
+e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+1
+
+2
+/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-a
+/nix/store/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-b
+/nix/store/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-b
+e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+112
+
+0
+";
+        assert_eq!(String::from_utf8(registration(&closure)).unwrap(), expected);
+    }
+}
