@@ -59,7 +59,8 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let scanned = store::scan_closure(&closure, spec.time)?;
     let in_image = spec.registration.then(|| registration.clone());
     let tree = root::tree(scanned, contents, in_image, spec.time)?;
-    let pieces = ext4::lay_out(&tree, &spec.ext4)?;
+    let files = tree.len();
+    let pieces = ext4::lay_out(tree, &spec.ext4)?;
 
     begin("writing")?;
     match spec.compression {
@@ -77,7 +78,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     interrupt.check()?;
     let summary = Summary {
         store_paths: closure.paths().len(),
-        files: tree.len(),
+        files,
         image_bytes: pieces.size(),
         output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
     };

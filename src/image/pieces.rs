@@ -46,6 +46,49 @@ pub trait Encode: Send + Sync + std::fmt::Debug {
     fn encode(&self, bytes: &mut [u8]);
 }
 
+impl Content {
+    /// What is left of the content, of `whole` bytes, behind its first `skip` bytes:
+    /// for a piece that had to be cut.
+    #[must_use]
+    pub fn part(&self, skip: u64, whole: u64) -> Self {
+        match self {
+            Self::Source {
+                source,
+                skip: before,
+            } => Self::Source {
+                source: source.clone(),
+                skip: before + skip,
+            },
+            Self::Encoded(inner) => Self::Encoded(Arc::new(Part {
+                inner: inner.clone(),
+                skip,
+                whole,
+            })),
+            Self::Zeros => Self::Zeros,
+        }
+    }
+}
+
+/// A part of something that can only be encoded as a whole.
+#[derive(Debug)]
+struct Part {
+    inner: Arc<dyn Encode>,
+    /// Bytes of the whole before this part.
+    skip: u64,
+    /// Bytes of the whole.
+    whole: u64,
+}
+
+impl Encode for Part {
+    fn encode(&self, bytes: &mut [u8]) {
+        let [skip, whole] = [self.skip, self.whole]
+            .map(|bytes| usize::try_from(bytes).expect("structures are made in memory"));
+        let mut all = vec![0; whole];
+        self.inner.encode(&mut all);
+        bytes.copy_from_slice(&all[skip..skip + bytes.len()]);
+    }
+}
+
 impl Pieces {
     /// An image of `size` bytes. The pieces may come in any order.
     ///

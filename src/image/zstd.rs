@@ -1,16 +1,103 @@
 //! An image as a zstd stream.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::ops::Range;
 
+use rayon::prelude::*;
+
+use super::batch::{Batch, batches};
 use super::{Interrupt, Pieces, WriteError};
 
-/// Writes an image as one zstd frame to `to`, on all cores; the same bytes at any
-/// number of them.
+/// Batches that are made at once before they are compressed in order, for each thread.
+const BATCHES_PER_THREAD: usize = 4;
+
+/// Zeros for the holes of an image.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// Writes an image as one zstd frame to `to`, on all threads of the current rayon
+/// pool. The bytes are the same at any number of them: zstd cuts its input into jobs
+/// by the level alone, and is always told to.
 pub fn write_zstd(
-    _pieces: &Pieces,
-    _to: impl Write,
-    _level: i32,
-    _interrupt: &Interrupt,
+    pieces: &Pieces,
+    to: impl Write,
+    level: i32,
+    interrupt: &Interrupt,
 ) -> Result<(), WriteError> {
-    todo!()
+    let threads = rayon::current_num_threads();
+    let mut stream = Stream {
+        encoder: encoder(to, level, pieces.size(), threads)?,
+        at: 0,
+    };
+    let batches = batches(pieces);
+    let mut buffers = vec![Vec::new(); BATCHES_PER_THREAD * threads];
+    for batches in batches.chunks(buffers.len()) {
+        interrupt.check()?;
+        fill_all(pieces, batches, &mut buffers)?;
+        for (batch, bytes) in batches.iter().zip(&buffers) {
+            stream.zeros_to(batch.range.start)?;
+            stream.write(bytes)?;
+        }
+    }
+    stream.zeros_to(pieces.size())?;
+    let at = stream.at;
+    stream
+        .encoder
+        .finish()
+        .map_err(|source| WriteError::Write { offset: at, source })?;
+    Ok(())
+}
+
+fn encoder<W: Write>(
+    to: W,
+    level: i32,
+    size: u64,
+    threads: usize,
+) -> Result<zstd::Encoder<'static, W>, WriteError> {
+    let make = || -> io::Result<_> {
+        let mut encoder = zstd::Encoder::new(to, level)?;
+        encoder.multithread(u32::try_from(threads).unwrap_or(u32::MAX))?;
+        encoder.include_checksum(true)?;
+        encoder.set_pledged_src_size(Some(size))?;
+        Ok(encoder)
+    };
+    make().map_err(|source| WriteError::Write { offset: 0, source })
+}
+
+/// Makes the bytes of `batches`; of several errors, the one that stands first counts.
+fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Result<(), WriteError> {
+    let results: Vec<_> = batches
+        .par_iter()
+        .zip(buffers)
+        .map(|(batch, buffer)| batch.fill(pieces, buffer))
+        .collect();
+    results.into_iter().collect()
+}
+
+/// What goes into the encoder, with how much already went.
+struct Stream<W: Write> {
+    encoder: zstd::Encoder<'static, W>,
+    at: u64,
+}
+
+impl<W: Write> Stream<W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.encoder
+            .write_all(bytes)
+            .map_err(|source| WriteError::Write {
+                offset: self.at,
+                source,
+            })?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn zeros_to(&mut self, end: u64) -> Result<(), WriteError> {
+        let Range { mut start, end } = self.at..end;
+        while start < end {
+            let length = (end - start).min(ZEROS.len() as u64);
+            self.write(&ZEROS[..usize::try_from(length).expect("it is at most 65,536")])?;
+            start += length;
+        }
+        Ok(())
+    }
 }

@@ -1,0 +1,226 @@
+//! Extent trees: which blocks of a file are which blocks of the filesystem.
+//!
+//! Four extents fit into the inode; more lie in leaves of 340, with inner nodes
+//! above them until four pointers are enough for the inode.
+//!
+//! Source: <https://docs.kernel.org/filesystems/ext4/dynamic.html#extent-tree>.
+
+use zerocopy::IntoBytes;
+
+use super::checksum::Checksum;
+use super::format::{
+    EXTENT_ENTRY_SIZE, EXTENT_MAGIC, EXTENT_MAX_BLOCKS, EXTENT_TAIL_OFFSET, EXTENTS_IN_BLOCK,
+    EXTENTS_IN_INODE, ExtentHeader, ExtentIndex, ExtentLeaf, structure_at, zeroed,
+};
+use super::geometry::Run;
+use super::units::{BLOCK_SIZE, Block};
+
+/// Adjacent blocks of a file that are adjacent on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// The first, counted from the start of the file.
+    pub logical: u32,
+    /// The same, counted from the start of the filesystem.
+    pub physical: Block,
+    /// At most [`EXTENT_MAX_BLOCKS`].
+    pub blocks: u16,
+}
+
+/// The tree of one file's extents, with the blocks that it takes.
+pub(super) struct ExtentTree {
+    /// `i_block` of the inode.
+    pub root: [u8; 60],
+    /// The nodes outside of the inode, one a block.
+    pub nodes: Vec<u8>,
+}
+
+/// The extents of a file whose content lies in `runs`.
+pub(super) fn extents(runs: impl Iterator<Item = Run>) -> impl Iterator<Item = Extent> {
+    let mut logical = 0;
+    runs.flat_map(|run| {
+        (0..run.length)
+            .step_by(EXTENT_MAX_BLOCKS as usize)
+            .map(move |start| Run {
+                start: Block(run.start.0 + start),
+                length: EXTENT_MAX_BLOCKS.min(run.length - start),
+            })
+    })
+    .map(move |run| {
+        let extent = Extent {
+            logical,
+            physical: run.start,
+            blocks: u16::try_from(run.length).expect("an extent has at most 32,768 blocks"),
+        };
+        logical = logical.wrapping_add(u32::from(extent.blocks));
+        extent
+    })
+}
+
+/// Blocks of the tree of so many extents.
+pub(super) fn node_count(extents: usize) -> u64 {
+    levels(extents).into_iter().sum::<usize>() as u64
+}
+
+impl ExtentTree {
+    /// Makes the tree of `extents`, whose nodes lie in `node_blocks`, as many as
+    /// [`node_count`] says. `checksum` is the inode's.
+    pub(super) fn encode(extents: &[Extent], node_blocks: &[Block], checksum: Checksum) -> Self {
+        let mut nodes = Vec::with_capacity(node_blocks.len() * BLOCK_SIZE);
+        let mut entries: Vec<_> = extents.iter().map(leaf_entry).collect();
+        let mut depth = 0;
+        let mut blocks = node_blocks.iter();
+        while entries.len() > EXTENTS_IN_INODE {
+            entries = entries
+                .chunks(EXTENTS_IN_BLOCK)
+                .map(|children| {
+                    let block = *blocks.next().expect("node_count counted the nodes");
+                    nodes.extend_from_slice(&encode_node(children, depth, checksum));
+                    index_entry(children[0].logical, block)
+                })
+                .collect();
+            depth += 1;
+        }
+        let mut root = [0; 60];
+        encode_entries(&entries, depth, EXTENTS_IN_INODE, &mut root);
+        Self { root, nodes }
+    }
+}
+
+/// An entry of a node, with the first block of the file that it leads to.
+struct NodeEntry {
+    logical: u32,
+    bytes: [u8; EXTENT_ENTRY_SIZE],
+}
+
+fn leaf_entry(extent: &Extent) -> NodeEntry {
+    let mut leaf: ExtentLeaf = zeroed();
+    leaf.ee_block.set(extent.logical);
+    leaf.ee_len.set(extent.blocks);
+    leaf.ee_start_hi.set(high_half(extent.physical));
+    leaf.ee_start_lo.set(extent.physical.low());
+    NodeEntry {
+        logical: extent.logical,
+        bytes: entry_bytes(&leaf),
+    }
+}
+
+fn index_entry(logical: u32, child: Block) -> NodeEntry {
+    let mut index: ExtentIndex = zeroed();
+    index.ei_block.set(logical);
+    index.ei_leaf_lo.set(child.low());
+    index.ei_leaf_hi.set(high_half(child));
+    NodeEntry {
+        logical,
+        bytes: entry_bytes(&index),
+    }
+}
+
+fn entry_bytes(entry: &(impl IntoBytes + zerocopy::Immutable)) -> [u8; EXTENT_ENTRY_SIZE] {
+    entry
+        .as_bytes()
+        .try_into()
+        .expect("entries of both kinds have one size")
+}
+
+fn encode_node(entries: &[NodeEntry], depth: u16, checksum: Checksum) -> [u8; BLOCK_SIZE] {
+    let mut block = [0; BLOCK_SIZE];
+    encode_entries(entries, depth, EXTENTS_IN_BLOCK, &mut block);
+    let sum = checksum.with(&block[..EXTENT_TAIL_OFFSET]).value();
+    block[EXTENT_TAIL_OFFSET..][..4].copy_from_slice(&sum.to_le_bytes());
+    block
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a node has at most 340 entries"
+)]
+fn encode_entries(entries: &[NodeEntry], depth: u16, max: usize, node: &mut [u8]) {
+    let header: &mut ExtentHeader = structure_at(node, 0);
+    header.eh_magic.set(EXTENT_MAGIC);
+    header.eh_entries.set(entries.len() as u16);
+    header.eh_max.set(max as u16);
+    header.eh_depth.set(depth);
+    for (entry, bytes) in entries
+        .iter()
+        .zip(node.chunks_exact_mut(EXTENT_ENTRY_SIZE).skip(1))
+    {
+        bytes.copy_from_slice(&entry.bytes);
+    }
+}
+
+/// Nodes outside of the inode on each level, the leaves first.
+fn levels(extents: usize) -> Vec<usize> {
+    let mut levels = Vec::new();
+    let mut entries = extents;
+    while entries > EXTENTS_IN_INODE {
+        entries = entries.div_ceil(EXTENTS_IN_BLOCK);
+        levels.push(entries);
+    }
+    levels
+}
+
+fn high_half(block: Block) -> u16 {
+    u16::try_from(block.high()).expect("a filesystem has fewer than 2^48 blocks")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_has_a_level_more_where_a_level_is_full() {
+        assert_eq!(levels(0), []);
+        assert_eq!(levels(4), []);
+        assert_eq!(levels(5), [1]);
+        assert_eq!(levels(340), [1]);
+        assert_eq!(levels(341), [2]);
+        assert_eq!(levels(4 * 340), [4]);
+        assert_eq!(levels(4 * 340 + 1), [5, 1]);
+        assert_eq!(levels(4 * 340 * 340), [1360, 4]);
+        assert_eq!(levels(4 * 340 * 340 + 1), [1361, 5, 1]);
+    }
+
+    #[test]
+    fn long_runs_are_cut_into_extents_of_128_mib() {
+        let run = Run {
+            start: Block(100),
+            length: 2 * EXTENT_MAX_BLOCKS + 1,
+        };
+        let extents: Vec<_> = extents([run].into_iter()).collect();
+        assert_eq!(
+            extents
+                .iter()
+                .map(|extent| extent.blocks)
+                .collect::<Vec<_>>(),
+            [32768, 32768, 1]
+        );
+        assert_eq!(
+            extents[2],
+            Extent {
+                logical: 65536,
+                physical: Block(65636),
+                blocks: 1
+            }
+        );
+    }
+
+    #[test]
+    fn every_node_is_full_but_the_last_of_its_level() {
+        let extents: Vec<_> = (0..4 * 340 + 1)
+            .map(|i| Extent {
+                logical: i,
+                physical: Block(u64::from(2 * i)),
+                blocks: 1,
+            })
+            .collect();
+        let blocks: Vec<_> = (0..node_count(extents.len())).map(Block).collect();
+        let tree = ExtentTree::encode(&extents, &blocks, Checksum::START);
+        let entries: Vec<_> = tree
+            .nodes
+            .chunks(BLOCK_SIZE)
+            .map(|node| u16::from_le_bytes([node[2], node[3]]))
+            .collect();
+        assert_eq!(entries, [340, 340, 340, 340, 1, 5]);
+        assert_eq!(tree.root[6..8], [2, 0], "the depth");
+    }
+}

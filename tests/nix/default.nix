@@ -1,0 +1,13 @@
+# All evaluation tests that only read: the list of what failed, which is to be [ ]. See README.md.
+{
+  # path: a nixpkgs, for its `callPackage` and its option types.
+  nixpkgs ? ./nixpkgs,
+  # string: the build platform.
+  system ? "x86_64-linux",
+}:
+builtins.concatMap (file: import file { inherit nixpkgs system; }) [
+  ./make-ext4-fs.nix
+  ./call-package.nix
+  ./platforms.nix
+  ./overlay.nix
+]

@@ -1,0 +1,108 @@
+# A stand-in for nixpkgs, where there is no network: what our functions, their tests and the flake
+# touch, and no more. Packages are stubs, except that `runCommand` runs, in the sandbox, with the
+# shell and the tools of the machine.
+{
+  system ? builtins.currentSystem,
+  # A system, or a set with `system`, as nixpkgs has it.
+  crossSystem ? null,
+  overlays ? [ ],
+  config ? { },
+  # A static busybox, by its own name.
+  busybox ? "/usr/bin/busybox",
+}:
+let
+  lib = import ./lib.nix;
+
+  # The package set that is built on one system to run on another.
+  stage =
+    {
+      build,
+      host,
+      static ? false,
+    }:
+    let
+      base = final: {
+        inherit lib config;
+
+        stdenv = {
+          buildPlatform.system = build;
+          hostPlatform = {
+            system = host;
+            isStatic = static;
+          };
+        };
+        # Those that would reach an argument of ours, if callPackage were let.
+        inherit (final.stdenv.hostPlatform) system;
+        time = final.hello;
+
+        pkgs = final;
+        callPackage = lib.callPackageWith final;
+        buildPackages = stage {
+          inherit build;
+          host = build;
+        };
+        pkgsStatic = stage {
+          inherit build host;
+          static = true;
+        };
+
+        runCommand =
+          if builtins ? currentSystem then
+            import ./run-command.nix {
+              system = build;
+              inherit busybox;
+            }
+          else
+            # Pure evaluation may not look at the machine.
+            name: _: _:
+            stub name;
+
+        rustPlatform.buildRustPackage =
+          arguments:
+          stub "${arguments.pname}-${arguments.version}"
+          // {
+            inherit (arguments) meta src;
+          };
+
+        mkShell = _: stub "nix-shell";
+
+        hello = stub "hello";
+        e2fsprogs = stub "e2fsprogs";
+        cargo = stub "cargo";
+        cargo-deny = stub "cargo-deny";
+        clippy = stub "clippy";
+        nixfmt-tree = stub "nixfmt-tree";
+        rustc = stub "rustc";
+        rustfmt = stub "rustfmt";
+        util-linux = stub "util-linux";
+        zstd = stub "zstd";
+      };
+
+      # Never built: only its name, its system and its path are looked at.
+      stub =
+        name:
+        derivation {
+          inherit name;
+          system = build;
+          builder = "/bin/false";
+          args = [
+            host
+            (if static then "static" else "dynamic")
+          ];
+        };
+
+      extend =
+        layer: overlay: final:
+        let
+          previous = layer final;
+        in
+        previous // overlay final previous;
+      layers = builtins.foldl' extend base overlays;
+      final = layers final;
+    in
+    final;
+in
+stage {
+  build = system;
+  host = if crossSystem == null then system else crossSystem.system or crossSystem;
+}

@@ -1,0 +1,107 @@
+# The parts of nixpkgs' `lib` that decide how our functions are taken, behaving as nixpkgs' do.
+let
+  inherit (builtins)
+    attrNames
+    filter
+    head
+    intersectAttrs
+    isAttrs
+    isPath
+    isString
+    removeAttrs
+    substring
+    ;
+in
+rec {
+  # A set with a __functor that is a function counts as one.
+  isFunction = f: builtins.isFunction f || (f ? __functor && isFunction (f.__functor f));
+
+  # Its named formals are those it states, else those of what __functor gives.
+  functionArgs =
+    f:
+    if f ? __functor then
+      f.__functionArgs or (functionArgs (f.__functor f))
+    else
+      builtins.functionArgs f;
+
+  setFunctionArgs = f: args: {
+    __functor = _: f;
+    __functionArgs = args;
+  };
+
+  makeOverridable =
+    f: origArgs:
+    let
+      result = f origArgs;
+      overridden = newArgs: origArgs // (if isFunction newArgs then newArgs origArgs else newArgs);
+    in
+    if isAttrs result then
+      result // { override = newArgs: makeOverridable f (overridden newArgs); }
+    else
+      result;
+
+  # A function is called, anything else is imported; only named formals are filled.
+  callPackageWith =
+    autoArgs: fn: args:
+    let
+      f = if isFunction fn then fn else import fn;
+      formals = functionArgs f;
+      allArgs = intersectAttrs formals autoArgs // args;
+      absent = removeAttrs formals (attrNames allArgs);
+      missing = filter (name: !formals.${name}) (attrNames absent);
+    in
+    if missing == [ ] then
+      makeOverridable f allArgs
+    else
+      throw "callPackageWith: required arguments are missing: ${toString missing}";
+
+  genAttrs =
+    names: f:
+    builtins.listToAttrs (
+      map (name: {
+        inherit name;
+        value = f name;
+      }) names
+    );
+
+  isDerivation = value: value.type or null == "derivation";
+
+  isStringLike = x: isString x || isPath x || x ? outPath || x ? __toString;
+
+  isStorePath =
+    x:
+    isStringLike x
+    && (
+      let
+        string = toString x;
+      in
+      substring 0 1 string == "/" && dirOf string == builtins.storeDir
+    );
+
+  # Each type: `check` says whether it takes a value, `merge` makes one of several definitions.
+  types = rec {
+    package = {
+      check = x: isDerivation x || isStorePath x;
+      merge = mergeOne;
+    };
+    path = {
+      check = x: isStringLike x && substring 0 1 (toString x) == "/";
+      merge = mergeOne;
+    };
+    oneOf = alternatives: {
+      check = x: builtins.any (type: type.check x) alternatives;
+      merge =
+        location: definitions:
+        let
+          takes = type: builtins.all (definition: type.check definition.value) definitions;
+        in
+        (head (filter takes alternatives)).merge location definitions;
+    };
+  };
+
+  mergeOne = _location: definitions: (head definitions).value;
+
+  optional = condition: element: if condition then [ element ] else [ ];
+
+  licenses = genAttrs [ "asl20" "mit" ] (spdxId: { inherit spdxId; });
+}

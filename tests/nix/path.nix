@@ -1,0 +1,71 @@
+# What has to be written to the store to be looked at, and so wants --read-write-mode: the file at
+# the path of makeExt4Fs, and the sources of the package.
+{
+  nixpkgs ? ./nixpkgs,
+  system ? "x86_64-linux",
+  ...
+}:
+let
+  pkgs = import nixpkgs { inherit system; };
+  arguments = {
+    storePaths = [ pkgs.hello ];
+    volumeLabel = "NIXOS_SD";
+  };
+
+  package = pkgs.pkgsStatic.callPackage ../../nix/package.nix { };
+
+  # Of a path, of a derivation, and with no system.
+  functions = map (import ../../nix) [
+    {
+      builder = ./failures.nix;
+      inherit system;
+    }
+    {
+      builder = "${pkgs.hello}/bin/nix2image";
+      inherit system;
+    }
+    { builder = ./failures.nix; }
+  ];
+in
+import ./failures.nix {
+  "import gives the same function" = {
+    expr = map (
+      { makeExt4Fs }:
+      (import makeExt4Fs.outPath arguments).drvPath == (makeExt4Fs arguments).drvPath
+    ) functions;
+    expected = [
+      true
+      true
+      true
+    ];
+  };
+
+  "callPackage of the path gives the same derivation" = {
+    expr = map (
+      { makeExt4Fs }:
+      (pkgs.callPackage makeExt4Fs.outPath arguments).drvPath
+      == (pkgs.callPackage makeExt4Fs arguments).drvPath
+    ) functions;
+    expected = [
+      true
+      true
+      true
+    ];
+  };
+
+  "the package is built from what cargo reads" = {
+    expr = {
+      top = builtins.readDir package.src;
+      holdsFiles = builtins.pathExists "${package.src}/src/main.rs";
+    };
+    expected = {
+      top = {
+        "Cargo.lock" = "regular";
+        "Cargo.toml" = "regular";
+        src = "directory";
+        xtask = "directory";
+      };
+      holdsFiles = true;
+    };
+  };
+}

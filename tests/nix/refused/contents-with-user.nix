@@ -1,0 +1,16 @@
+# error: nix2image: makeExt4Fs: contents[0].user is unknown; allowed are source target unpack mode uid gid mtime xattrs
+(import ../../../nix {
+  builder = ./contents-with-user.nix;
+  system = "x86_64-linux";
+}).makeExt4Fs
+  {
+    storePaths = [ ];
+    volumeLabel = "label";
+    contents = [
+      {
+        source = ./contents-with-user.nix;
+        target = "/a";
+        user = "root";
+      }
+    ];
+  }
