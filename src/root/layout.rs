@@ -204,12 +204,11 @@ impl Image {
         let mut path = PathBuf::from("/");
         for name in names {
             path = join(&path, name);
-            id = match self.tree.lookup(id, name) {
-                Some(there) => there,
-                None => {
-                    let metadata = Metadata::of_root(DIRECTORY_MODE, self.mtime);
-                    self.insert(id, name, Node::directory(metadata))
-                }
+            id = if let Some(there) = self.tree.lookup(id, name) {
+                there
+            } else {
+                let metadata = Metadata::of_root(DIRECTORY_MODE, self.mtime);
+                self.insert(id, name, Node::directory(metadata))
             };
             if !self.tree.node(id).is_directory() {
                 return Err(self.meeting(id, &path, "a directory"));
