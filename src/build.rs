@@ -42,6 +42,21 @@ pub enum BuildError {
     Size(#[source] io::Error),
 }
 
+impl BuildError {
+    /// Whether another request is needed, for this one can never be built.
+    #[must_use]
+    pub fn is_of_the_request(&self) -> bool {
+        match self {
+            Self::Closure(_) | Self::Root(_) => true,
+            Self::Contents(error) => matches!(
+                error,
+                ContentsError::NotInStore { .. } | ContentsError::Missing { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// Makes the image that `spec` asks for. On an error, an interrupt too, nothing is at
 /// the output's path.
 pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<(), BuildError> {

@@ -113,6 +113,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Attrs(_) | Self::Spec(_) | Self::Cores { .. } => ExitCode::from(2),
+            Self::Build(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::WorkingDirectory(_) | Self::Threads(_) | Self::Signals(_) | Self::Build(_) => {
                 ExitCode::from(1)
             }

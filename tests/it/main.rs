@@ -1,0 +1,3 @@
+//! What is proved from outside, one file per subject.
+
+mod process;
