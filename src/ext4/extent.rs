@@ -166,8 +166,8 @@ mod tests {
 
     #[test]
     fn the_tree_has_a_level_more_where_a_level_is_full() {
-        assert_eq!(levels(0), []);
-        assert_eq!(levels(4), []);
+        assert_eq!(levels(0), [0; 0]);
+        assert_eq!(levels(4), [0; 0]);
         assert_eq!(levels(5), [1]);
         assert_eq!(levels(340), [1]);
         assert_eq!(levels(341), [2]);
