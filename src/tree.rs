@@ -159,6 +159,11 @@ impl Tree {
         &mut self.nodes[id.index()]
     }
 
+    /// All nodes, to be changed, the root first.
+    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.nodes.iter_mut()
+    }
+
     /// What stands in the directory `id`; nothing if it is no directory.
     pub fn entries(&self, id: NodeId) -> impl Iterator<Item = (&Name, NodeId)> {
         match &self.node(id).kind {

@@ -7,6 +7,6 @@ mod archive;
 mod contents;
 mod layout;
 
-pub use archive::ArchiveError;
+pub use archive::{ArchiveError, ArchiveFault};
 pub use contents::{ContentsError, Placed, place};
-pub use layout::{RootError, tree};
+pub use layout::{Part, RootError, tree};

@@ -86,6 +86,7 @@ impl Closure {
     }
 
     /// The paths, in order.
+    #[must_use]
     pub fn paths(&self) -> impl ExactSizeIterator<Item = &ValidPath> {
         self.paths.values()
     }
@@ -209,7 +210,8 @@ mod tests {
 
     #[test]
     fn graphs_that_disagree_are_named_with_both_values_in_any_order() {
-        let changes: [(&str, fn(&mut ValidPath)); 4] = [
+        type Change = fn(&mut ValidPath);
+        let changes: [(&str, Change); 4] = [
             ("narHash", |valid| valid.nar_hash = NarHash([1; 32])),
             ("narSize", |valid| valid.nar_size = 113),
             ("references", |valid| valid.references.clear()),

@@ -41,7 +41,7 @@ use crate::tree::{Kind, Name, NameError, NodeId, Timestamp, Tree};
 const MAGIC: &[u8] = b"nix-archive-1";
 
 /// Strings are padded to a multiple of this many bytes.
-const ALIGNMENT: u64 = 8;
+const ALIGNMENT: usize = 8;
 
 /// What no NAR holds, or a NAR that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -234,8 +234,9 @@ impl<W: Write> Writer<W> {
     }
 
     fn pad(&mut self, length: u64) -> Result<(), NarError> {
-        let padding = length.next_multiple_of(ALIGNMENT) - length;
-        self.bytes(&[0; ALIGNMENT as usize][..padding as usize])
+        let over = usize::try_from(length % ALIGNMENT as u64).expect("a remainder is small");
+        let padding = over.next_multiple_of(ALIGNMENT) - over;
+        self.bytes(&[0; ALIGNMENT][..padding])
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<(), NarError> {

@@ -62,7 +62,7 @@ pub enum ScanError {
 /// path order is reported.
 pub fn scan(path: &Path, mtime: Timestamp) -> Result<Tree, ScanError> {
     let mut trees = scan_all(&[path.to_path_buf()], mtime)?;
-    Ok(trees.pop().expect("one path gives one tree"))
+    Ok(trees.swap_remove(0)) // one path gives one tree
 }
 
 /// The trees of all paths of a closure, in order.
@@ -375,6 +375,21 @@ mod tests {
         fs::write(temporary.path().join("one"), "four").unwrap();
         fs::hard_link(temporary.path().join("one"), temporary.path().join("two")).unwrap();
         assert_eq!(scan(temporary.path(), MTIME).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn trees_come_in_the_order_of_their_paths() {
+        let temporary = temporary();
+        let tops = ["b", "a", "c"].map(|name| temporary.path().join(name));
+        for (entries, top) in tops.iter().enumerate() {
+            fs::create_dir_all(top.join("sub")).unwrap();
+            for entry in 0..entries {
+                fs::write(top.join("sub").join(entry.to_string()), "").unwrap();
+            }
+        }
+        let trees = scan_all(&tops, MTIME).unwrap();
+        let sizes: Vec<_> = trees.iter().map(Tree::len).collect();
+        assert_eq!(sizes, [2, 3, 4]);
     }
 
     #[test]
