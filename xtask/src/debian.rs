@@ -11,15 +11,18 @@ use crate::workspace::Workspace;
 pub(crate) fn can_install(workspace: &Workspace) -> Result<(), &'static str> {
     if workspace.find_program("apt-get").is_none() {
         Err("there is no apt-get here to install them")
-    } else if cmd!(workspace.shell, "id -u")
-        .quiet()
-        .read()
-        .is_ok_and(|id| id != "0")
-    {
+    } else if !is_root(&workspace.shell) {
         Err("only root can install them")
     } else {
         Ok(())
     }
+}
+
+fn is_root(shell: &Shell) -> bool {
+    cmd!(shell, "id -u")
+        .quiet()
+        .read()
+        .is_ok_and(|id| id == "0")
 }
 
 /// Installs `packages`, and of what they recommend nothing.

@@ -105,9 +105,13 @@ fn packages(missing: &[Prerequisite]) -> Vec<&'static str> {
 }
 
 fn names(missing: &[Prerequisite]) -> String {
-    let name = |missing: &Prerequisite| match missing.is_static {
-        true => format!("{} (a static one)", missing.program),
-        false => missing.program.to_owned(),
+    let name = |missing: &Prerequisite| {
+        let Prerequisite { program, .. } = missing;
+        if missing.is_static {
+            format!("{program} (a static one)")
+        } else {
+            (*program).to_owned()
+        }
     };
     missing.iter().map(name).collect::<Vec<_>>().join(", ")
 }
