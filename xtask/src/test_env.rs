@@ -9,15 +9,18 @@ use crate::step::step;
 use crate::workspace::Workspace;
 use crate::{closure, nix};
 
-/// The suite whose Nix the tests run beside the machine's own: 2.26.
-const OTHER_NIX_SUITE: &str = "trixie";
+/// Where the small closure's expression stands in the target directory; what Nix
+/// built of it is linked beside it.
+const SMALL_CLOSURE: &str = "test-env/small";
 
 /// A small closure, and another release of Nix.
 pub(crate) struct TestEnv {
-    /// Kept from one run to the next.
-    directory: PathBuf,
     small_closure: PathBuf,
+    /// The Debian suite whose Nix the tests run beside the machine's own.
+    other_suite: &'static str,
     nix_in: PathBuf,
+    /// Where `nix_in` keeps the roots of other Nix releases: they outlive the checkout.
+    nix_roots: PathBuf,
     /// Directories that must be seen under the other Nix too.
     nix_in_paths: String,
 }
@@ -25,22 +28,29 @@ pub(crate) struct TestEnv {
 impl TestEnv {
     /// Makes what is not there.
     pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
-        let directory = workspace.target.join("test-env");
-        workspace.shell.create_dir(&directory)?;
         let temporary = std::env::temp_dir();
         let env = Self {
-            small_closure: directory.join("small"),
+            small_closure: workspace.target.join(SMALL_CLOSURE),
+            other_suite: other_suite(workspace)?,
             nix_in: workspace.root.join("tests/nix-versions/nix-in"),
             nix_in_paths: format!("{}:{}", workspace.target.display(), temporary.display()),
-            directory,
+            nix_roots: workspace
+                .shell
+                .var_os("NIX_ROOTS")
+                .unwrap_or_else(|| "/var/cache/nix-roots".into())
+                .into(),
         };
         step("make the small closure", || {
             small_closure(workspace)?;
             Ok(())
         })?;
         step("make the root of the other Nix", || {
-            let nix_in = &env.nix_in;
-            let nix = cmd!(workspace.shell, "{nix_in} {OTHER_NIX_SUITE} nix --version");
+            let Self {
+                nix_in,
+                other_suite,
+                ..
+            } = &env;
+            let nix = cmd!(workspace.shell, "{nix_in} {other_suite} nix --version");
             env.tell(nix).run()?;
             Ok(())
         })?;
@@ -52,16 +62,16 @@ impl TestEnv {
         command
             .env("NIX_CONFIG", nix::CONFIG)
             .env("NIX_IN_PATHS", &self.nix_in_paths)
-            .env("NIX2IMAGE_TEST_ENV", &self.directory)
+            .env("NIX_ROOTS", &self.nix_roots)
             .env("NIX2IMAGE_SMALL_CLOSURE", &self.small_closure)
             .env("NIX2IMAGE_NIX_IN", &self.nix_in)
-            .env("NIX2IMAGE_NIX_IN_SUITE", OTHER_NIX_SUITE)
+            .env("NIX2IMAGE_NIX_IN_SUITE", self.other_suite)
     }
 }
 
 /// Makes and builds the small closure: the store path that refers to all of it.
 pub(crate) fn small_closure(workspace: &Workspace) -> Result<PathBuf> {
-    let directory = workspace.target.join("test-env/small");
+    let directory = workspace.target.join(SMALL_CLOSURE);
     workspace.shell.create_dir(&directory)?;
     closure::make(
         workspace,
@@ -74,4 +84,14 @@ pub(crate) fn small_closure(workspace: &Workspace) -> Result<PathBuf> {
         "closure",
         &directory.with_extension("built"),
     )
+}
+
+/// The suite with another Nix than this machine's: trixie's is 2.26, bookworm's 2.8.
+fn other_suite(workspace: &Workspace) -> Result<&'static str> {
+    let machine = cmd!(workspace.shell, "nix --version").quiet().read()?;
+    Ok(if machine.contains(" 2.26.") {
+        "forky"
+    } else {
+        "trixie"
+    })
 }
