@@ -32,12 +32,6 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
     let closure = step("make a small closure", || {
         test_env::small_closure(workspace)
     })?;
-    let closure = closure
-        .into_os_string()
-        .into_string()
-        .ok()
-        .context("a store path is text")?;
-
     let out_link = workspace.target.join("demo.img");
     let nix_build = |options: &[&str]| {
         cmd!(
@@ -49,7 +43,10 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
         .arg("--out-link")
         .arg(&out_link)
     };
-    let image = step("build an image from it", || Ok(nix_build(&[]).read()?))?;
+    let image = step("build an image from it", || {
+        nix_build(&[]).ignore_stdout().run()?;
+        nix::linked(&out_link)
+    })?;
     let begin = Instant::now();
     step("build it again and compare", || {
         Ok(nix_build(&["--check"]).ignore_stdout().run()?)
@@ -86,6 +83,11 @@ fn report(workspace: &Workspace, demo: &Demo, out_link: &Path) -> Result<()> {
     let store_paths = cmd!(shell, "nix-store --query --requisites {closure}")
         .quiet()
         .read()?;
+    let store_paths: Vec<&str> = store_paths.lines().collect();
+    let sizes = cmd!(shell, "nix-store --query --size {store_paths...}")
+        .quiet()
+        .read()?;
+    let sizes: Vec<u64> = sizes.lines().map(str::parse).collect::<Result<_, _>>()?;
     let root = cmd!(shell, "debugfs -R {DEBUGFS_LIST_ROOT} {image}")
         .quiet()
         .ignore_stderr()
@@ -100,20 +102,21 @@ An ext4 image, built by nix-build in its sandbox: no root, no VM, no loop device
   link       {out_link}
   size       {:.1} MiB ({bytes} bytes), of which {:.1} MiB are allocated
   label      demo
-  content    {} store paths
+  content    {} store paths, {:.1} MiB
   root       {}
   time       {}, the whole nix-build; built twice, with the same bytes
   e2fsck     found nothing
 
 Try next:
 
-  mount -o loop,ro,noload {out_link} /mnt && ls -l /mnt/nix/store    # and later: umount /mnt
-  debugfs -R 'ls -l /' {out_link}                     # the same, without root
-  sed -n 1,40p xtask/demo.nix                         # the expression that made it
+  debugfs -R 'ls -l /nix/store' {out_link}
+  mount -o loop,ro,noload {out_link} /mnt && ls -l /mnt/nix/store; umount /mnt
+  cat xtask/demo.nix     # the expression; README.md has a flake to paste
 ",
         to_mib(bytes),
         to_mib(allocated),
-        store_paths.lines().count(),
+        sizes.len(),
+        to_mib(sizes.iter().sum()),
         names(&root).join("  "),
         seconds(*elapsed),
     );

@@ -1,8 +1,8 @@
 //! Nix, as it is used here: with its sandbox, and without a network.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use xshell::{Shell, cmd};
 
 /// Given in the environment, so that /etc stays as it is. Debian turns the
@@ -21,12 +21,22 @@ pub(crate) fn build(
     file: &Path,
     attribute: &str,
     out_link: &Path,
-) -> Result<PathBuf> {
-    let path = cmd!(
+) -> Result<String> {
+    cmd!(
         shell,
         "nix-build {file} -A {attribute} --out-link {out_link}"
     )
     .env("NIX_CONFIG", CONFIG)
-    .read()?;
-    Ok(PathBuf::from(path))
+    .ignore_stdout()
+    .run()?;
+    linked(out_link)
+}
+
+/// The store path that an out-link leads to.
+pub(crate) fn linked(out_link: &Path) -> Result<String> {
+    let target = out_link
+        .read_link()
+        .with_context(|| format!("reading the link {}", out_link.display()))?;
+    let text = target.into_os_string().into_string();
+    text.map_err(|path| anyhow!("the store path {} is not text", path.display()))
 }

@@ -70,7 +70,7 @@ impl TestEnv {
 }
 
 /// Makes and builds the small closure: the store path that refers to all of it.
-pub(crate) fn small_closure(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn small_closure(workspace: &Workspace) -> Result<String> {
     let directory = workspace.target.join(SMALL_CLOSURE);
     workspace.shell.create_dir(&directory)?;
     closure::make(
