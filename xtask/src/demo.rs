@@ -39,7 +39,6 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
             "nix-build xtask/demo.nix --argstr builder {builder} --argstr closure {closure}"
         )
         .args(options)
-        .env("NIX_CONFIG", nix::CONFIG)
         .arg("--out-link")
         .arg(&out_link)
     };

@@ -26,7 +26,6 @@ pub(crate) fn build(
         shell,
         "nix-build {file} -A {attribute} --out-link {out_link}"
     )
-    .env("NIX_CONFIG", CONFIG)
     .ignore_stdout()
     .run()?;
     linked(out_link)

@@ -60,7 +60,6 @@ impl TestEnv {
     /// Gives `command` the variables that `tests/it/support/env.rs` reads.
     pub(crate) fn tell<'shell>(&self, command: Cmd<'shell>) -> Cmd<'shell> {
         command
-            .env("NIX_CONFIG", nix::CONFIG)
             .env("NIX_IN_PATHS", &self.nix_in_paths)
             .env("NIX_ROOTS", &self.nix_roots)
             .env("NIX2IMAGE_SMALL_CLOSURE", &self.small_closure)

@@ -7,12 +7,15 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
+use crate::nix;
+
 /// Directories of system tools that a plain user's, or `su`'s, PATH may lack.
 const SYSTEM_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
 /// The project's directories and the shell that stands in its root.
 pub(crate) struct Workspace {
-    /// Runs commands in `root`, with the system's tools in PATH.
+    /// Runs commands in `root`, with the system's tools in PATH, and
+    /// Nix set as [`nix::CONFIG`] says.
     pub(crate) shell: Shell,
     /// The checkout.
     pub(crate) root: PathBuf,
@@ -30,6 +33,7 @@ impl Workspace {
         let shell = Shell::new()?;
         shell.change_dir(&root);
         shell.set_var("PATH", search_path());
+        shell.set_var("NIX_CONFIG", nix::CONFIG);
         let target = target_directory(&shell)?;
         shell.create_dir(&target)?;
         Ok(Self {
