@@ -18,12 +18,12 @@ use std::ops::Range;
 use super::checksum::Checksum;
 use super::format::{
     DIRECTORY_BLOCK_SPACE, DIRECTORY_TAIL_TYPE, DX_ENTRY_SIZE, DX_NODE_ENTRIES_OFFSET,
-    DX_ROOT_ENTRIES_OFFSET, DX_TAIL_SIZE, DirectoryEntry, DirectoryTail, DxCountLimit, DxRootInfo,
-    HASH_HALF_MD4, file_type, structure_at,
+    DX_ROOT_ENTRIES_OFFSET, DX_ROOT_INFO_LENGTH, DX_TAIL_SIZE, DirectoryEntry, DirectoryTail,
+    DxCountLimit, DxRootInfo, HASH_HALF_MD4, file_type, structure_at,
 };
 use super::hash::NameHash;
 use super::options::HashSeed;
-use super::units::{BLOCK_SIZE, InodeNumber};
+use super::units::{BLOCK_SIZE, InodeNumber, u16_of, u32_of};
 
 /// A directory with all that its blocks say.
 pub(super) struct Directory<'a> {
@@ -235,7 +235,7 @@ impl HashTree {
         encode_entry(&directory.dot_dot(), BLOCK_SIZE - DOT_SIZE, rest);
         let info: &mut DxRootInfo = structure_at(block, 2 * DOT_SIZE);
         info.hash_version = HASH_HALF_MD4;
-        info.info_length = size_of::<DxRootInfo>() as u8;
+        info.info_length = DX_ROOT_INFO_LENGTH;
         info.indirect_levels = u8::from(self.nodes > 0);
         encode_pointers(
             pointers,
@@ -272,7 +272,7 @@ fn leaves(hashed: &[Hashed]) -> Vec<Range<usize>> {
 
 fn encode_node(pointers: &[Pointer], checksum: Checksum, block: &mut [u8]) {
     let unused: &mut DirectoryEntry = structure_at(block, 0);
-    unused.rec_len.set(BLOCK_SIZE as u16);
+    unused.rec_len.set(u16_of(BLOCK_SIZE));
     encode_pointers(
         pointers,
         DX_NODE_ENTRIES_OFFSET,
@@ -325,7 +325,7 @@ fn encode_leaf<'a>(entries: impl Iterator<Item = Entry<'a>>, checksum: Checksum,
     }
     let sum = checksum.with(&block[..DIRECTORY_BLOCK_SPACE]).value();
     let tail: &mut DirectoryTail = structure_at(block, DIRECTORY_BLOCK_SPACE);
-    tail.det_rec_len.set(size_of::<DirectoryTail>() as u16);
+    tail.det_rec_len.set(u16_of(size_of::<DirectoryTail>()));
     tail.det_reserved_ft = DIRECTORY_TAIL_TYPE;
     tail.det_checksum.set(sum);
 }
@@ -354,12 +354,4 @@ fn fits_one_block<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
 /// Bytes of an entry: its head and its name, up to a multiple of 4.
 const fn entry_size(name_length: usize) -> usize {
     (size_of::<DirectoryEntry>() + name_length).next_multiple_of(4)
-}
-
-fn u16_of(value: usize) -> u16 {
-    u16::try_from(value).expect("sizes and counts within a block fit into 16 bits")
-}
-
-fn u32_of(block: usize) -> u32 {
-    u32::try_from(block).expect("a hash tree has at most 258,570 leaves")
 }

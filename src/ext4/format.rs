@@ -4,7 +4,9 @@
 //! bytes where a row can be had, so that they read like a dump of the disk. All
 //! integers are little-endian but the journal's.
 
-use std::mem::{offset_of, size_of};
+#![expect(clippy::struct_field_names, reason = "they are the kernel's")]
+
+use std::mem::offset_of;
 
 use zerocopy::big_endian::U32 as Be32;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -380,6 +382,10 @@ pub(super) struct DxRootInfo {
     pub indirect_levels: u8,
     pub unused_flags: u8,
 }
+
+/// `info_length`.
+pub(super) const DX_ROOT_INFO_LENGTH: u8 = 8;
+const _: () = assert!(size_of::<DxRootInfo>() == DX_ROOT_INFO_LENGTH as usize);
 
 /// Before the entries of a node of a hash tree: `struct dx_countlimit`; it takes the
 /// place of the hash of the first entry, which needs none.

@@ -17,17 +17,17 @@
 use std::ops::Range;
 
 use super::format::GroupDescriptor;
-use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group, INODES_PER_BLOCK, Rank};
+use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group, INODES_PER_BLOCK, Rank, u32_of};
 
 /// `s_log_groups_per_flex` of mke2fs: 16 groups keep their metadata together.
 pub(super) const LOG_GROUPS_PER_FLEX: u8 = 4;
 const GROUPS_PER_FLEX: u32 = 1 << LOG_GROUPS_PER_FLEX;
 
 /// Descriptors in a block.
-const DESCRIPTORS_PER_BLOCK: u32 = (BLOCK_SIZE / size_of::<GroupDescriptor>()) as u32;
+const DESCRIPTORS_PER_BLOCK: u32 = u32_of(BLOCK_SIZE / size_of::<GroupDescriptor>());
 
 /// The most reserved descriptor blocks: as many as one block has pointers to.
-const MAX_RESERVED_DESCRIPTOR_BLOCKS: u32 = (BLOCK_SIZE / size_of::<u32>()) as u32;
+const MAX_RESERVED_DESCRIPTOR_BLOCKS: u32 = u32_of(BLOCK_SIZE / size_of::<u32>());
 
 /// Blocks that mke2fs wants in a last group beyond its metadata; it leaves off one
 /// that has fewer.
@@ -314,9 +314,13 @@ fn runs_between(taken: &[Range<u64>], end: u64) -> Vec<RankedRun> {
     let mut runs = Vec::new();
     let mut at = 0;
     let mut rank = 0;
-    for range in taken.iter().cloned().chain([end..end]) {
-        if range.start > at {
-            let length = range.start - at;
+    for (start, next) in taken
+        .iter()
+        .map(|range| (range.start, range.end))
+        .chain([(end, end)])
+    {
+        if start > at {
+            let length = start - at;
             runs.push(RankedRun {
                 rank: Rank(rank),
                 run: Run {
@@ -326,7 +330,7 @@ fn runs_between(taken: &[Range<u64>], end: u64) -> Vec<RankedRun> {
             });
             rank += length;
         }
-        at = range.end;
+        at = next;
     }
     runs
 }
@@ -338,7 +342,7 @@ fn has_superblock(group: Group) -> bool {
 
 /// Whether `number`, above 0, is a power of `base`.
 fn is_power(mut number: u32, base: u32) -> bool {
-    while number % base == 0 {
+    while number.is_multiple_of(base) {
         number /= base;
     }
     number == 1

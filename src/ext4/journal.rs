@@ -2,7 +2,7 @@
 
 use super::format::{JOURNAL_MAGIC, JOURNAL_SUPERBLOCK_V2, JournalSuperblock, structure_at};
 use super::options::Uuid;
-use super::units::BLOCK_SIZE;
+use super::units::{BLOCK_SIZE, u32_of};
 use crate::image::Encode;
 
 /// The journal's own superblock, its first block; the rest is zero.
@@ -38,7 +38,7 @@ impl Encode for Superblock {
         let superblock: &mut JournalSuperblock = structure_at(bytes, 0);
         superblock.h_magic.set(JOURNAL_MAGIC);
         superblock.h_blocktype.set(JOURNAL_SUPERBLOCK_V2);
-        superblock.s_blocksize.set(BLOCK_SIZE as u32);
+        superblock.s_blocksize.set(u32_of(BLOCK_SIZE));
         superblock.s_maxlen.set(self.blocks);
         superblock.s_first.set(1);
         superblock.s_sequence.set(1);

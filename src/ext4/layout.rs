@@ -16,7 +16,8 @@ use super::inventory::Inventory;
 use super::journal;
 use super::options::Options;
 use super::units::{
-    BLOCKS_PER_GROUP, Block, Group, INODES_PER_BLOCK, InodeNumber, Rank, blocks_of,
+    BLOCK_SIZE, BLOCKS_PER_GROUP, BLOCKS_PER_GROUP_U32, Block, Group, INODES_PER_BLOCK,
+    InodeNumber, Rank, blocks_of, u32_of,
 };
 
 /// Everything's place.
@@ -53,16 +54,17 @@ pub struct TooManyBlocks {
 }
 
 /// Bytes of disk for which mke2fs makes an inode.
-const BYTES_PER_INODE: u64 = 16384;
+const BLOCKS_PER_INODE: u32 = 16384 / u32_of(BLOCK_SIZE);
 /// Inodes of a group by that ratio.
-const DEFAULT_INODES_PER_GROUP: u32 =
-    (BLOCKS_PER_GROUP * super::units::BLOCK_BYTES / BYTES_PER_INODE) as u32;
+const DEFAULT_INODES_PER_GROUP: u32 = BLOCKS_PER_GROUP_U32 / BLOCKS_PER_INODE;
 /// One bitmap block has no bits for more.
-const MAX_INODES_PER_GROUP: u32 = BLOCKS_PER_GROUP as u32;
+const MAX_INODES_PER_GROUP: u32 = BLOCKS_PER_GROUP_U32;
 /// Groups for which descriptors are reserved: those of a disk of 4 TiB.
-const GROUPS_WHEN_GROWN: u32 = (4_u64 << 40 >> 27) as u32;
+const GROUPS_WHEN_GROWN: u32 = u32_of((4 << 40) / GROUP_BYTES);
 /// Groups of 16 TiB, where the block numbers of the resize inode end.
-const MAX_GROUPS: u32 = (1_u64 << 32 >> 15) as u32;
+const MAX_GROUPS: u32 = u32_of((16 << 40) / GROUP_BYTES);
+/// Bytes of a group.
+const GROUP_BYTES: usize = 8 * BLOCK_SIZE * BLOCK_SIZE;
 
 impl Layout {
     /// The smallest filesystem that holds the files and leaves free what `options` ask

@@ -10,14 +10,15 @@ use super::units::{BLOCK_BYTES, BLOCK_SIZE, BLOCKS_PER_GROUP, Block};
 use crate::image::Encode;
 
 /// Pointers of an indirect block.
-const POINTERS: u64 = (BLOCK_SIZE / size_of::<u32>()) as u64;
+const POINTERS: usize = BLOCK_SIZE / size_of::<u32>();
 /// Blocks that `i_block` points to directly.
-const DIRECT_BLOCKS: u64 = 12;
+const DIRECT_BLOCKS: usize = 12;
 /// The place in `i_block` of the double-indirect block.
 const DOUBLE_INDIRECT: usize = 13;
 
 /// `i_size`: as if all blocks up to the last of the double-indirect one were there.
-pub(super) const SIZE: u64 = (POINTERS * POINTERS + POINTERS + DIRECT_BLOCKS) * BLOCK_BYTES;
+pub(super) const SIZE: u64 =
+    ((POINTERS * POINTERS + POINTERS + DIRECT_BLOCKS) as u64) * BLOCK_BYTES;
 
 /// `i_block` of the inode.
 pub(super) fn block_map(double_indirect: Block) -> [u8; 60] {
@@ -41,7 +42,7 @@ impl Encode for DoubleIndirect {
         let (pointers, _) = bytes.as_chunks_mut::<4>();
         for (place, block) in reserved_blocks(self.0).enumerate() {
             let place = place + self.0.descriptor_blocks() as usize;
-            pointers[place % POINTERS as usize] = pointer(block);
+            pointers[place % POINTERS] = pointer(block);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::format::{
 };
 use super::geometry::{LOG_GROUPS_PER_FLEX, Shape};
 use super::options::Options;
-use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Group, INODE_SIZE, InodeNumber};
+use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP_U32, Group, INODE_SIZE, InodeNumber, u16_of};
 
 /// What the superblock says that does not follow from the shape and the options.
 pub(super) struct Facts {
@@ -65,15 +65,15 @@ fn encode_geometry(s: &mut SuperBlock, shape: Shape, facts: &Facts) {
     let log_block_size = BLOCK_SIZE.ilog2() - 10;
     s.s_log_block_size.set(log_block_size);
     s.s_log_cluster_size.set(log_block_size);
-    s.s_blocks_per_group.set(BLOCKS_PER_GROUP as u32);
-    s.s_clusters_per_group.set(BLOCKS_PER_GROUP as u32);
+    s.s_blocks_per_group.set(BLOCKS_PER_GROUP_U32);
+    s.s_clusters_per_group.set(BLOCKS_PER_GROUP_U32);
     s.s_inodes_per_group.set(shape.inodes_per_group);
     s.s_inodes_count.set(shape.groups * shape.inodes_per_group);
     s.s_first_ino.set(InodeNumber::FIRST.0);
-    s.s_inode_size.set(INODE_SIZE as u16);
+    s.s_inode_size.set(u16_of(INODE_SIZE));
     s.s_min_extra_isize.set(EXTRA_ISIZE);
     s.s_want_extra_isize.set(EXTRA_ISIZE);
-    s.s_desc_size.set(size_of::<GroupDescriptor>() as u16);
+    s.s_desc_size.set(u16_of(size_of::<GroupDescriptor>()));
     s.s_log_groups_per_flex = LOG_GROUPS_PER_FLEX;
     s.s_reserved_gdt_blocks
         .set(u16::try_from(shape.reserved_descriptor_blocks()).expect("there are at most 1024"));

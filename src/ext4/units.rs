@@ -7,10 +7,12 @@ pub(super) const BLOCK_SIZE: usize = 4096;
 pub(super) const BLOCK_BYTES: u64 = BLOCK_SIZE as u64;
 /// Blocks of a block group: as many as one bitmap block has bits.
 pub(super) const BLOCKS_PER_GROUP: u64 = 8 * BLOCK_BYTES;
+/// [`BLOCKS_PER_GROUP`] for fields of 32 bits.
+pub(super) const BLOCKS_PER_GROUP_U32: u32 = u32_of(8 * BLOCK_SIZE);
 /// Bytes of an inode.
 pub(super) const INODE_SIZE: usize = 256;
 /// Inodes in a block of an inode table.
-pub(super) const INODES_PER_BLOCK: u32 = (BLOCK_SIZE / INODE_SIZE) as u32;
+pub(super) const INODES_PER_BLOCK: u32 = u32_of(BLOCK_SIZE / INODE_SIZE);
 
 /// A block of the filesystem, counted from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +44,6 @@ impl Block {
     }
 
     /// The high half.
-    #[expect(clippy::cast_possible_truncation, reason = "32 bits are left")]
     pub(super) fn high(self) -> u32 {
         (self.0 >> 32) as u32
     }
@@ -81,4 +82,32 @@ impl Rank {
 /// Blocks that hold `bytes` bytes.
 pub(super) fn blocks_of(bytes: u64) -> u64 {
     bytes.div_ceil(BLOCK_BYTES)
+}
+
+/// A number of 32 bits, where the format has no room for more.
+///
+/// # Panics
+///
+/// If it is larger: the layout lets no such number pass.
+#[expect(clippy::cast_possible_truncation, reason = "it is checked")]
+pub(super) const fn u32_of(value: usize) -> u32 {
+    assert!(
+        value <= u32::MAX as usize,
+        "the number has more than 32 bits"
+    );
+    value as u32
+}
+
+/// A number of 16 bits, where the format has no room for more.
+///
+/// # Panics
+///
+/// If it is larger: the layout lets no such number pass.
+#[expect(clippy::cast_possible_truncation, reason = "it is checked")]
+pub(super) const fn u16_of(value: usize) -> u16 {
+    assert!(
+        value <= u16::MAX as usize,
+        "the number has more than 16 bits"
+    );
+    value as u16
 }

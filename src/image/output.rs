@@ -239,8 +239,10 @@ mod unnamed {
 mod tests {
     use super::*;
 
+    type Begin = fn(&Path) -> PendingOutput;
+
     /// Both ways, each with a directory of its own.
-    fn ways() -> [(TempDir, fn(&Path) -> PendingOutput); 2] {
+    fn ways() -> [(TempDir, Begin); 2] {
         [
             |path: &Path| {
                 let output = PendingOutput::begin(path).unwrap();
@@ -252,7 +254,7 @@ mod tests {
             },
             |path: &Path| PendingOutput::begin_with(path, |_| None).unwrap(),
         ]
-        .map(|begin: fn(&Path) -> PendingOutput| (TempDir::new().unwrap(), begin))
+        .map(|begin: Begin| (TempDir::new().unwrap(), begin))
     }
 
     fn names(directory: &Path) -> Vec<String> {

@@ -7,7 +7,7 @@ use super::*;
 const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
 /// The attributes of a derivation without graphs.
-fn derivation(image: Value) -> Value {
+fn derivation(image: &Value) -> Value {
     json!({ "outputs": { "out": "/nix/store/x-image" }, "nix2image": image })
 }
 
@@ -21,12 +21,12 @@ fn parse(derivation: &Value) -> Result<Spec, SpecError> {
 
 fn spec(mut image: Value) -> Spec {
     image["version"] = json!(1);
-    parse(&derivation(image)).unwrap()
+    parse(&derivation(&image)).unwrap()
 }
 
 fn error(mut image: Value) -> String {
     image["version"] = json!(1);
-    parse(&derivation(image)).unwrap_err().to_string()
+    parse(&derivation(&image)).unwrap_err().to_string()
 }
 
 #[test]
@@ -78,7 +78,11 @@ fn what_is_given_is_taken() {
         },
     }));
     let [item] = &spec.contents[..] else { panic!() };
-    let target: Vec<_> = item.target.iter().map(|name| name.as_bytes()).collect();
+    let target: Vec<_> = item
+        .target
+        .iter()
+        .map(crate::tree::Name::as_bytes)
+        .collect();
     assert_eq!(item.source, Path::new("/nix/store/y-file"));
     assert_eq!(target, [&b"etc"[..], b"passwd"]);
     assert!(item.unpack);
@@ -134,7 +138,7 @@ fn a_time_in_the_future_is_refused() {
 #[test]
 fn a_graph_that_no_attribute_provides_is_refused_with_those_that_are() {
     let image = json!({ "version": 1, "graphs": ["closure", "outputs"] });
-    let mut derivation = derivation(image);
+    let mut derivation = derivation(&image);
     assert_eq!(
         parse(&derivation).unwrap_err().to_string(),
         "nix2image.graphs[0]: \"closure\" is no graph; exportReferencesGraph provides none"

@@ -1,3 +1,8 @@
-//! What is proved from outside, one file per subject.
+//! The integration tests: one file per subject, real tools, nothing skipped.
+//!
+//! They need what `cargo xtask test` prepares; see [`support`].
 
+mod harness;
+mod nix;
 mod process;
+mod support;

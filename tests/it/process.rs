@@ -1,5 +1,7 @@
 //! The process: exit codes, messages, and what is left at `$out`.
 
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::fsck::e2fsck_is_silent;
+use crate::support::temporary;
+
 /// A build directory, as Nix prepares one, with a directory for the output.
 struct Derivation {
     directory: TempDir,
@@ -19,7 +24,7 @@ struct Derivation {
 impl Derivation {
     /// A derivation whose attributes under `nix2image` are `image`, of version 1.
     fn new(mut image: Value) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = temporary::directory();
         fs::create_dir(directory.path().join("store")).unwrap();
         image["version"] = json!(1);
         let attrs = json!({
@@ -119,6 +124,7 @@ fn an_image_appears_at_out_with_phases_and_sizes_on_standard_error() {
     let metadata = fs::metadata(derivation.out()).unwrap();
     assert_eq!(metadata.permissions().mode() & 0o7777, 0o644);
     assert!(summary.ends_with(&format!("an image of {} bytes", metadata.len())));
+    e2fsck_is_silent(&derivation.out());
 }
 
 #[test]

@@ -1,0 +1,64 @@
+//! What the other tests rely on: that the judges judge.
+
+use std::fs;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::command::run;
+use crate::support::fsck::e2fsck_is_silent;
+use crate::support::mount::Mounted;
+use crate::support::temporary;
+
+/// An empty filesystem made by e2fsprogs.
+fn foreign_image(directory: &Path) -> PathBuf {
+    let image = directory.join("foreign.img");
+    run(Command::new("mke2fs")
+        .args(["-q", "-t", "ext4"])
+        .arg(&image)
+        .arg("8M"));
+    image
+}
+
+#[test]
+fn e2fsck_is_silent_on_a_good_image() {
+    let directory = temporary::directory();
+    e2fsck_is_silent(&foreign_image(directory.path()));
+}
+
+#[test]
+#[should_panic(expected = "e2fsck is not silent")]
+fn e2fsck_is_not_silent_on_a_wrong_free_count() {
+    const FREE_BLOCKS_COUNT_OFFSET: u64 = 1024 + 0x0c;
+    let directory = temporary::directory();
+    let image = foreign_image(directory.path());
+    let file = fs::File::options().write(true).open(&image).unwrap();
+    file.write_all_at(&[1, 0, 0, 0], FREE_BLOCKS_COUNT_OFFSET)
+        .unwrap();
+    drop(file);
+    e2fsck_is_silent(&image);
+}
+
+#[test]
+fn an_image_is_mounted_until_its_guard_goes() {
+    let directory = temporary::directory();
+    let mounted = Mounted::read_only(&foreign_image(directory.path()));
+    let root = mounted.root().to_owned();
+    assert!(root.join("lost+found").is_dir());
+    drop(mounted);
+    assert!(!root.exists());
+}
+
+#[test]
+fn an_image_is_unmounted_in_a_panic() {
+    let directory = temporary::directory();
+    let image = foreign_image(directory.path());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let panicked = std::thread::spawn(move || {
+        let mounted = Mounted::read_only(&image);
+        sender.send(mounted.root().to_owned()).unwrap();
+        panic!("on purpose");
+    });
+    panicked.join().unwrap_err();
+    assert!(!receiver.recv().unwrap().exists());
+}

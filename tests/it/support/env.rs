@@ -1,0 +1,54 @@
+//! Where things are, as `cargo xtask test` tells it: `xtask/src/test_env.rs`.
+//!
+//! A test never skips for the lack of something: it fails and says what to run.
+
+use std::path::PathBuf;
+
+/// The static binary.
+#[track_caller]
+pub(crate) fn builder() -> PathBuf {
+    path("NIX2IMAGE_BUILDER")
+}
+
+/// A directory whose `default.nix` has the attribute `closure`: real files, some
+/// with spaces in their names.
+#[track_caller]
+pub(crate) fn small_closure() -> PathBuf {
+    path("NIX2IMAGE_SMALL_CLOSURE")
+}
+
+/// The script `nix-in`, which runs a command under another release of Nix.
+#[track_caller]
+pub(crate) fn nix_in() -> PathBuf {
+    path("NIX2IMAGE_NIX_IN")
+}
+
+/// The Debian suite whose Nix `nix-in` runs.
+#[track_caller]
+pub(crate) fn nix_in_suite() -> String {
+    variable("NIX2IMAGE_NIX_IN_SUITE")
+}
+
+/// The directory of the roots that `nix-in` runs commands in, one per suite.
+#[track_caller]
+pub(crate) fn nix_roots() -> PathBuf {
+    path("NIX_ROOTS")
+}
+
+/// Whether the longer tests are wanted too.
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("NIX2IMAGE_FULL").is_some()
+}
+
+#[track_caller]
+fn path(name: &str) -> PathBuf {
+    variable(name).into()
+}
+
+#[track_caller]
+fn variable(name: &str) -> String {
+    match std::env::var(name) {
+        Ok(value) => value,
+        Err(error) => panic!("{name}: {error}; run `cargo xtask test`"),
+    }
+}

@@ -1,0 +1,10 @@
+//! What the tests share.
+
+#![allow(dead_code, reason = "the subjects that need the rest are on their way")]
+
+pub(crate) mod command;
+pub(crate) mod env;
+pub(crate) mod fsck;
+pub(crate) mod mount;
+pub(crate) mod nix;
+pub(crate) mod temporary;

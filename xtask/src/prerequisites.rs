@@ -1,0 +1,117 @@
+//! The programs that our commands run, and the Debian packages that have them.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::debian;
+use crate::workspace::Workspace;
+
+/// A program that must be there.
+#[derive(Clone, Copy)]
+pub(crate) struct Prerequisite {
+    program: &'static str,
+    package: &'static str,
+    /// Whether it must run where there is no other file, as in Nix's sandbox.
+    is_static: bool,
+}
+
+const fn program(program: &'static str, package: &'static str) -> Prerequisite {
+    Prerequisite {
+        program,
+        package,
+        is_static: false,
+    }
+}
+
+/// For the static binary: zstd is compiled from C.
+pub(crate) const FOR_BUILD: &[Prerequisite] = &[program("cc", "gcc libc6-dev")];
+
+/// For a real build by Nix, and a look at the image.
+pub(crate) const FOR_DEMO: &[Prerequisite] = &[
+    program("nix-build", "nix-bin"),
+    program("e2fsck", "e2fsprogs"),
+    program("apt-cache", "apt"),
+    Prerequisite {
+        program: "busybox",
+        package: "busybox-static",
+        is_static: true,
+    },
+];
+
+/// For the tests, beside what the demo needs.
+pub(crate) const FOR_TESTS: &[Prerequisite] = &[
+    program("debootstrap", "debootstrap"),
+    program("losetup", "mount"),
+    program("mount", "mount"),
+    program("sqlite3", "sqlite3"),
+    program("unshare", "util-linux"),
+    program("xz", "xz-utils"),
+];
+
+/// Installs what is missing of `wanted`, or says what it is.
+pub(crate) fn ensure(workspace: &Workspace, wanted: &[&[Prerequisite]]) -> Result<()> {
+    let missing = missing(workspace, wanted);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages = packages(&missing);
+    if let Err(why) = debian::can_install(workspace) {
+        bail!(
+            "these programs are missing, and {why}: {}. On Debian they are in the packages {}",
+            names(&missing),
+            packages.join(" ")
+        );
+    }
+    debian::install(&workspace.shell, &packages)?;
+
+    let missing = self::missing(workspace, wanted);
+    if !missing.is_empty() {
+        bail!(
+            "missing even now that {} are installed: {}",
+            packages.join(" "),
+            names(&missing)
+        );
+    }
+    Ok(())
+}
+
+fn missing(workspace: &Workspace, wanted: &[&[Prerequisite]]) -> Vec<Prerequisite> {
+    let is_missing = |wanted: &&Prerequisite| match workspace.find_program(wanted.program) {
+        Some(path) => wanted.is_static && !is_static(&path),
+        None => true,
+    };
+    wanted
+        .iter()
+        .copied()
+        .flatten()
+        .filter(is_missing)
+        .copied()
+        .collect()
+}
+
+fn is_static(program: &Path) -> bool {
+    crate::builder::verify_static(program).is_ok()
+}
+
+fn packages(missing: &[Prerequisite]) -> Vec<&'static str> {
+    let mut packages: Vec<_> = missing
+        .iter()
+        .flat_map(|missing| missing.package.split(' '))
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+fn names(missing: &[Prerequisite]) -> String {
+    let name = |missing: &Prerequisite| {
+        let Prerequisite { program, .. } = missing;
+        if missing.is_static {
+            format!("{program} (a static one)")
+        } else {
+            (*program).to_owned()
+        }
+    };
+    missing.iter().map(name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,96 @@
+//! What the integration tests find ready, and how they are told.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use xshell::{Cmd, cmd};
+
+use crate::step::step;
+use crate::workspace::Workspace;
+use crate::{closure, nix};
+
+/// Where the small closure's expression stands in the target directory; what Nix
+/// built of it is linked beside it.
+const SMALL_CLOSURE: &str = "test-env/small";
+
+/// A small closure, and another release of Nix.
+pub(crate) struct TestEnv {
+    small_closure: PathBuf,
+    /// The Debian suite whose Nix the tests run beside the machine's own.
+    other_suite: &'static str,
+    nix_in: PathBuf,
+    /// Where `nix_in` keeps the roots of other Nix releases: they outlive the checkout.
+    nix_roots: PathBuf,
+    /// Directories that must be seen under the other Nix too.
+    nix_in_paths: String,
+}
+
+impl TestEnv {
+    /// Makes what is not there.
+    pub(crate) fn prepare(workspace: &Workspace) -> Result<Self> {
+        let temporary = std::env::temp_dir();
+        let env = Self {
+            small_closure: workspace.target.join(SMALL_CLOSURE),
+            other_suite: other_suite(workspace)?,
+            nix_in: workspace.root.join("tests/nix-versions/nix-in"),
+            nix_in_paths: format!("{}:{}", workspace.target.display(), temporary.display()),
+            nix_roots: workspace
+                .shell
+                .var_os("NIX_ROOTS")
+                .unwrap_or_else(|| "/var/cache/nix-roots".into())
+                .into(),
+        };
+        step("make the small closure", || {
+            small_closure(workspace)?;
+            Ok(())
+        })?;
+        step("make the root of the other Nix", || {
+            let Self {
+                nix_in,
+                other_suite,
+                ..
+            } = &env;
+            let nix = cmd!(workspace.shell, "{nix_in} {other_suite} nix --version");
+            env.tell(nix).run()?;
+            Ok(())
+        })?;
+        Ok(env)
+    }
+
+    /// Gives `command` the variables that `tests/it/support/env.rs` reads.
+    pub(crate) fn tell<'shell>(&self, command: Cmd<'shell>) -> Cmd<'shell> {
+        command
+            .env("NIX_IN_PATHS", &self.nix_in_paths)
+            .env("NIX_ROOTS", &self.nix_roots)
+            .env("NIX2IMAGE_SMALL_CLOSURE", &self.small_closure)
+            .env("NIX2IMAGE_NIX_IN", &self.nix_in)
+            .env("NIX2IMAGE_NIX_IN_SUITE", self.other_suite)
+    }
+}
+
+/// Makes and builds the small closure: the store path that refers to all of it.
+pub(crate) fn small_closure(workspace: &Workspace) -> Result<String> {
+    let directory = workspace.target.join(SMALL_CLOSURE);
+    workspace.shell.create_dir(&directory)?;
+    closure::make(
+        workspace,
+        &workspace.root.join("tests/closures/small.txt"),
+        &directory,
+    )?;
+    nix::build(
+        &workspace.shell,
+        &directory,
+        "closure",
+        &directory.with_extension("built"),
+    )
+}
+
+/// The suite with another Nix than this machine's: trixie's is 2.26, bookworm's 2.8.
+fn other_suite(workspace: &Workspace) -> Result<&'static str> {
+    let machine = cmd!(workspace.shell, "nix --version").quiet().read()?;
+    Ok(if machine.contains(" 2.26.") {
+        "forky"
+    } else {
+        "trixie"
+    })
+}
