@@ -2,7 +2,11 @@
 //!
 //! They need what `cargo xtask test` prepares; see [`support`].
 
+mod contents;
 mod harness;
 mod nix;
+mod nix_functions;
 mod process;
+mod refused;
+mod reproducible;
 mod support;

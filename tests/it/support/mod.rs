@@ -3,8 +3,11 @@
 #![allow(dead_code, reason = "the subjects that need the rest are on their way")]
 
 pub(crate) mod command;
+pub(crate) mod direct;
 pub(crate) mod env;
 pub(crate) mod fsck;
+pub(crate) mod image;
 pub(crate) mod mount;
 pub(crate) mod nix;
 pub(crate) mod temporary;
+pub(crate) mod walk;

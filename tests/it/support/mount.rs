@@ -8,20 +8,31 @@ use tempfile::TempDir;
 use super::command::{describe, output, run};
 use super::temporary;
 
-/// An image that the kernel has mounted, read-only and without replaying its
-/// journal; unmounted when this value goes, also in a panic.
+/// An image that the kernel has mounted; unmounted when this value goes, also in
+/// a panic.
 #[derive(Debug)]
 pub(crate) struct Mounted {
     directory: TempDir,
 }
 
 impl Mounted {
-    /// Mounts `image` through a loop device.
+    /// Mounts `image` through a loop device, without replaying its journal.
     #[track_caller]
     pub(crate) fn read_only(image: &Path) -> Self {
+        Self::with_options(image, "loop,ro,noload")
+    }
+
+    /// Mounts `image` through a loop device, to be changed.
+    #[track_caller]
+    pub(crate) fn writable(image: &Path) -> Self {
+        Self::with_options(image, "loop")
+    }
+
+    #[track_caller]
+    fn with_options(image: &Path, options: &str) -> Self {
         let directory = temporary::directory();
         run(Command::new("mount")
-            .args(["-t", "ext4", "-o", "loop,ro,noload"])
+            .args(["-t", "ext4", "-o", options])
             .arg(image)
             .arg(directory.path()));
         Self { directory }
