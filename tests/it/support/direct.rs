@@ -66,10 +66,22 @@ impl Direct {
 
     /// The builder, which sees `store` as `/nix/store`.
     pub(crate) fn builder_with_store(&self, store: &Path) -> Command {
+        self.builder_in_mount_namespace(store, &[])
+    }
+
+    /// The builder, which sees `store` as `/nix/store` and may read no more than modes allow
+    /// the owner, as in Nix's sandbox.
+    pub(crate) fn unprivileged_builder_with_store(&self, store: &Path) -> Command {
+        let without = "--bounding-set=-dac_override,-dac_read_search";
+        self.builder_in_mount_namespace(store, &["setpriv", without])
+    }
+
+    fn builder_in_mount_namespace(&self, store: &Path, before: &[&str]) -> Command {
         const SCRIPT: &str = r#"mount --bind "$0" /nix/store; exec "$@""#;
         let store = store.to_str().expect("the tests' own paths are text");
-        let private = ["unshare", "--mount", "--propagation", "private"];
-        self.builder_after(&[&private[..], &["sh", "-euc", SCRIPT, store]].concat())
+        let unshare = ["unshare", "--mount", "--propagation", "private"];
+        let shell = ["sh", "-euc", SCRIPT, store];
+        self.builder_after(&[&unshare[..], &shell, before].concat())
     }
 
     /// Nothing is where the output would be, nor beside it.
