@@ -34,7 +34,12 @@ fn refuses(direct: &Direct, mut builder: Command, code: i32, message: &str) {
         .filter(|line| !line.starts_with("@nix "))
         .collect();
     assert_eq!(lines, [format!("nix2image: error: {message}")]);
-    assert_eq!(output.status.code(), Some(code), "{}", describe(&builder, &output));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}",
+        describe(&builder, &output)
+    );
     assert!(direct.left_nothing());
 }
 
@@ -87,10 +92,22 @@ fn what_does_not_fit_is_named() {
 #[test]
 fn a_wrong_argument_is_named_by_the_builder() {
     for (arguments, expected) in [
-        (r#"volumeLabel = "a label too long..";"#, "nix2image.ext4.label: "),
-        (r#"volumeLabel = ""; uuid = "none";"#, "nix2image.ext4.uuid: "),
-        (r#"volumeLabel = ""; time = 4294967295;"#, "nix2image.time: "),
-        (r#"volumeLabel = ""; output = "disk";"#, "nix2image.output: "),
+        (
+            r#"volumeLabel = "a label too long..";"#,
+            "nix2image.ext4.label: ",
+        ),
+        (
+            r#"volumeLabel = ""; uuid = "none";"#,
+            "nix2image.ext4.uuid: ",
+        ),
+        (
+            r#"volumeLabel = ""; time = 4294967295;"#,
+            "nix2image.time: ",
+        ),
+        (
+            r#"volumeLabel = ""; output = "disk";"#,
+            "nix2image.output: ",
+        ),
         (
             r#"volumeLabel = ""; compressImage = true; compressionLevel = 20;"#,
             "nix2image.compressionLevel: ",
@@ -126,18 +143,15 @@ fn a_closure_that_lacks_a_path_is_refused_with_both_names() {
 
 #[test]
 fn what_a_nar_cannot_hold_is_named_with_its_type() {
-    let fifo = |path: &Path| drop(run(Command::new("mkfifo").arg(path)));
-    let device = |path: &Path| drop(run(Command::new("mknod").arg(path).args(["c", "1", "3"])));
-    let socket = |path: &Path| drop(UnixListener::bind(path).unwrap());
-    let cases: [(&str, &dyn Fn(&Path)); 3] = [
-        ("a FIFO", &fifo),
-        ("a character device", &device),
-        ("a socket", &socket),
-    ];
-    for (kind, make) in cases {
+    let make = |path: &Path, kind| match kind {
+        "a socket" => drop(UnixListener::bind(path).unwrap()),
+        "a FIFO" => drop(run(Command::new("mkfifo").arg(path))),
+        _ => drop(run(Command::new("mknod").arg(path).args(["c", "1", "3"]))),
+    };
+    for kind in ["a FIFO", "a character device", "a socket"] {
         let fake = FakeStore::new();
         fs::create_dir(fake.path().join("inner")).unwrap();
-        make(&fake.path().join("inner/special"));
+        make(&fake.path().join("inner/special"), kind);
         let complaint = format!(
             "{}/inner/special is {kind}, which a NAR cannot hold; \
              remove it in the derivation that makes it",
@@ -156,19 +170,15 @@ fn what_a_nar_cannot_hold_is_named_with_its_type() {
     }
 }
 
-/// A file in a directory that may be listed and not entered, and one that may not be read.
+/// Without its x bit, without its r bit, without either.
 #[test]
-fn what_the_builder_may_not_read_is_named() {
-    for (mode, of, named) in [
-        (0o444, "inner", "inner/file"),
-        (0o111, "inner", "inner"),
-        (0o000, "inner", "inner"),
-    ] {
+fn a_directory_that_the_builder_may_not_list_or_enter_is_named() {
+    for (mode, named) in [(0o444, "inner/file"), (0o111, "inner"), (0o000, "inner")] {
         let fake = FakeStore::new();
         let inner = fake.path().join("inner");
         fs::create_dir(&inner).unwrap();
         fs::write(inner.join("file"), "secret").unwrap();
-        fs::set_permissions(fake.path().join(of), fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
 
         let direct = Direct::new(json!({}), &[FakeStore::info()]);
         let builder = direct.unprivileged_builder_with_store(fake.store());
@@ -180,6 +190,20 @@ fn what_the_builder_may_not_read_is_named() {
         );
         refuses(&direct, builder, 1, &message);
     }
+}
+
+#[test]
+fn a_file_that_the_builder_may_not_read_is_named() {
+    let fake = FakeStore::new();
+    let secret = fs::Permissions::from_mode(0o000);
+    fs::set_permissions(fake.path().join("file"), secret).unwrap();
+    let direct = Direct::new(json!({}), &[FakeStore::info()]);
+    let builder = direct.unprivileged_builder_with_store(fake.store());
+    let message = format!(
+        "cannot read {}/file: Permission denied (os error 13)",
+        FakeStore::store_path()
+    );
+    refuses(&direct, builder, 1, &message);
 }
 
 #[test]

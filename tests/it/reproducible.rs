@@ -111,7 +111,13 @@ fn a_hard_linked_store_gives_the_same_image() {
     let directory = temporary::directory();
     let store = directory.path().to_str().unwrap();
     let in_store = |optimise: &str, expression: &str| {
-        let options = ["--option", "auto-optimise-store", optimise, "--store", store];
+        let options = [
+            "--option",
+            "auto-optimise-store",
+            optimise,
+            "--store",
+            store,
+        ];
         let path = Nix::Machine.build(&[&options[..], &["--expr", expression]].concat());
         directory.path().join(path.strip_prefix('/').unwrap())
     };
@@ -137,7 +143,12 @@ fn the_surroundings_of_the_process_make_no_difference() {
     fs::create_dir(&far).unwrap();
 
     for (umask, directory, cores, variables) in [
-        ("0000", Path::new("/"), "1", [("TZ", "UTC"), ("LC_ALL", "C")]),
+        (
+            "0000",
+            Path::new("/"),
+            "1",
+            [("TZ", "UTC"), ("LC_ALL", "C")],
+        ),
         (
             "0777",
             far.as_path(),

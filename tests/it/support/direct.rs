@@ -59,7 +59,10 @@ impl Direct {
             .args(&words[1..])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("NIX_ATTRS_JSON_FILE", self.directory.path().join(".attrs.json"))
+            .env(
+                "NIX_ATTRS_JSON_FILE",
+                self.directory.path().join(".attrs.json"),
+            )
             .env("NIX_BUILD_CORES", "2");
         command
     }

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 #![allow(dead_code, reason = "the subjects that need the rest are on their way")]
+#![allow(clippy::unwrap_used, reason = "all of this is for tests")]
 
 pub(crate) mod command;
 pub(crate) mod direct;

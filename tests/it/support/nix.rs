@@ -85,7 +85,13 @@ impl Nix {
     #[track_caller]
     pub(crate) fn evaluate(self, expression: &str) -> Value {
         let mut command = self.command("nix-instantiate");
-        command.args(["--eval", "--strict", "--json", "--read-write-mode", "--expr"]);
+        command.args([
+            "--eval",
+            "--strict",
+            "--json",
+            "--read-write-mode",
+            "--expr",
+        ]);
         serde_json::from_str(&run(command.arg(expression))).unwrap()
     }
 

@@ -114,7 +114,7 @@ pub(crate) fn is_the_store_path(image: &Path, host: &Path) {
     );
     for (path, expected) in expected {
         let found = found.remove(&path).unwrap();
-        let of = || format!("{path:?} of {}", host.display());
+        let of = || format!("{} of {}", path.display(), host.display());
         assert!(found.kind == expected.kind, "content of {}", of());
         assert_eq!(found.mode, mode_in_image(&expected), "mode of {}", of());
         assert_eq!(
