@@ -2,11 +2,11 @@
 //!
 //! They need what `cargo xtask test` prepares; see [`support`].
 
-mod contents;
 mod harness;
 mod nix;
+mod nix_contents;
 mod nix_functions;
+mod nix_refused;
+mod nix_reproducible;
 mod process;
-mod refused;
-mod reproducible;
 mod support;

@@ -7,9 +7,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::built::{build, expression, make_ext4_fs};
 use crate::support::command::{describe, output, run};
 use crate::support::fsck::e2fsck_is_silent;
-use crate::support::image::{build, expression, make_ext4_fs};
 use crate::support::mount::Mounted;
 use crate::support::nix::{Nix, PathInfo};
 use crate::support::temporary;
@@ -96,15 +96,17 @@ fn an_image_becomes_a_store_of_every_nix() {
     for nix in Nix::ALL {
         for (body, arguments) in [("small", SMALL), ("hostile", HOSTILE)] {
             let image = build(nix, &make_ext4_fs(arguments));
-            becomes_a_store(&image, nix, &closure(nix, body));
+            let top = nix.build(&["--expr", &expression(body)]);
+            becomes_a_store(&image, nix, &top);
         }
     }
 }
 
-/// The image can be grown into what the machine that boots from it has: a store whose
-/// database is loaded from the registration, and in which Nix finds nothing wrong.
+/// Mounted, with its database loaded from the registration, as on the machine that boots from
+/// it, the image is a store in which Nix finds all of the closure and nothing wrong.
 #[track_caller]
-fn becomes_a_store(image: &Path, nix: Nix, closure: &[PathInfo]) {
+fn becomes_a_store(image: &Path, nix: Nix, top: &str) {
+    let closure = nix.closure(&[top]);
     let directory = temporary::directory();
     let image = writable_copy(image, directory.path());
     let mounted = Mounted::writable(&image);
@@ -128,7 +130,7 @@ fn becomes_a_store(image: &Path, nix: Nix, closure: &[PathInfo]) {
 
     let dumped = PathInfo::parse(&run(nix_store().arg("--dump-db")));
     assert_eq!(dumped, closure);
-    let mut requisites = run(nix_store().args(["--query", "--requisites", root_path]));
+    let requisites = run(nix_store().args(["--query", "--requisites", top]));
     assert_eq!(requisites.lines().count(), closure.len());
 
     drop(mounted);

@@ -3,11 +3,11 @@
 #![allow(dead_code, reason = "the subjects that need the rest are on their way")]
 #![allow(clippy::unwrap_used, reason = "all of this is for tests")]
 
+pub(crate) mod built;
 pub(crate) mod command;
 pub(crate) mod direct;
 pub(crate) mod env;
 pub(crate) mod fsck;
-pub(crate) mod image;
 pub(crate) mod mount;
 pub(crate) mod nix;
 pub(crate) mod temporary;

@@ -8,9 +8,9 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::support::built::{expression, make_ext4_fs};
 use crate::support::command::{describe, output, run, run_to_failure};
 use crate::support::direct::{Direct, FakeStore};
-use crate::support::image::{expression, make_ext4_fs};
 use crate::support::nix::Nix;
 
 /// Builds under `nix` to a failure; gives what the user saw.

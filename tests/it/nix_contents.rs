@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
+use crate::support::built::{build, digest, expression, make_ext4_fs, path, unpacked};
 use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
-use crate::support::image::{build, digest, expression, make_ext4_fs, path, unpacked};
 use crate::support::mount::Mounted;
 use crate::support::nix::{Nix, PathInfo};
 use crate::support::temporary;

@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::support::built::{build, digest, expression, make_ext4_fs, path, unpacked};
 use crate::support::command::run;
 use crate::support::direct::Direct;
 use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
-use crate::support::image::{build, digest, expression, make_ext4_fs, path, unpacked};
 use crate::support::nix::Nix;
 use crate::support::temporary;
 
