@@ -129,12 +129,9 @@ mod tests {
             registration: true,
             time: Timestamp::from_seconds(1),
             ext4: ext4::Options {
-                label: ext4::Label::default(),
-                uuid,
-                hash_seed: ext4::HashSeed::of(uuid),
-                time: 1,
                 free_bytes: 0,
                 free_inodes: 0,
+                ..ext4::Options::new(uuid)
             },
             compression: Compression::None,
             self_check: true,

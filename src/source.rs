@@ -1,6 +1,7 @@
 //! Where a file's bytes come from: a place, never the bytes of a closure in memory.
 
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,6 +15,10 @@ pub struct Source {
     pub length: u64,
     /// The place that holds them.
     pub origin: Origin,
+    /// The ranges of bytes that are not zero, in order, neither touching nor
+    /// overlapping, each from a multiple of [`Source::GRAIN`] to another or the end; all
+    /// bytes may be if not given.
+    pub data: Option<Arc<[Range<u64>]>>,
 }
 
 /// A place that holds bytes.
@@ -43,13 +48,23 @@ pub struct HostFile {
 }
 
 impl Source {
+    /// `length` bytes at `origin`, any of which may be zero.
+    #[must_use]
+    pub fn new(length: u64, origin: Origin) -> Self {
+        Self {
+            length,
+            origin,
+            data: None,
+        }
+    }
+
+    /// Bytes that are zero together or not: a block of every filesystem of ours.
+    pub const GRAIN: u64 = 4096;
+
     /// Bytes at hand as a source.
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Self {
-            length: bytes.len() as u64,
-            origin: Origin::Bytes(bytes),
-        }
+        Self::new(bytes.len() as u64, Origin::Bytes(bytes))
     }
 }
 

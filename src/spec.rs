@@ -190,18 +190,18 @@ fn image_name(
 
 fn ext4_options(attrs: &attrs::Ext4, time: u32) -> ext4::Options {
     let uuid = text(attrs.uuid).unwrap_or(DEFAULT_UUID);
+    let defaults = ext4::Options::new(uuid);
     ext4::Options {
         label: text(attrs.label).unwrap_or_default(),
-        uuid,
-        hash_seed: text(attrs.hash_seed)
-            .map_or_else(|| ext4::HashSeed::of(uuid), |seed| ext4::HashSeed(seed.0)),
+        hash_seed: text(attrs.hash_seed).map_or(defaults.hash_seed, |seed| ext4::HashSeed(seed.0)),
         time,
         free_bytes: attrs
             .free_bytes
-            .map_or(ext4::Options::DEFAULT_FREE_BYTES, |bytes| bytes.0),
+            .map_or(defaults.free_bytes, |bytes| bytes.0),
         free_inodes: attrs
             .free_inodes
-            .map_or(ext4::Options::DEFAULT_FREE_INODES, |inodes| inodes.0),
+            .map_or(defaults.free_inodes, |inodes| inodes.0),
+        ..defaults
     }
 }
 

@@ -212,10 +212,7 @@ mod tests {
             directory: directory.path().into(),
             name: Name::new("grown").unwrap(),
         };
-        let source = Source {
-            length: 5,
-            origin: Origin::HostFile(host_file),
-        };
+        let source = Source::new(5, Origin::HostFile(host_file));
         let content = Content::Source { source, skip: 0 };
         let pieces = Pieces::new(
             4096,
