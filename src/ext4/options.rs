@@ -98,12 +98,10 @@ pub struct OutOfRange {
     pub expected: &'static str,
 }
 
-impl ReservedPercent {
-    /// mke2fs' default.
-    pub const DEFAULT: Self = Self(5);
+impl TryFrom<u64> for ReservedPercent {
+    type Error = OutOfRange;
 
-    /// Checks that it is at most 50.
-    pub fn new(percent: u64) -> Result<Self, OutOfRange> {
+    fn try_from(percent: u64) -> Result<Self, OutOfRange> {
         let error = OutOfRange {
             value: percent,
             expected: "expected 0 to 50 percent",
@@ -114,6 +112,11 @@ impl ReservedPercent {
             .map(Self)
             .ok_or(error)
     }
+}
+
+impl ReservedPercent {
+    /// mke2fs' default.
+    pub const DEFAULT: Self = Self(5);
 
     /// So much of `blocks`, rounded down.
     pub(super) fn of(self, blocks: u64) -> u64 {
@@ -121,12 +124,10 @@ impl ReservedPercent {
     }
 }
 
-impl InodeRatio {
-    /// mke2fs' default: 16 KiB.
-    pub const DEFAULT: Self = Self(16384);
+impl TryFrom<u64> for InodeRatio {
+    type Error = OutOfRange;
 
-    /// Checks the range.
-    pub fn new(bytes: u64) -> Result<Self, OutOfRange> {
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
         let error = OutOfRange {
             value: bytes,
             expected: "expected 4096 (4 KiB) to 67108864 (64 MiB) bytes of disk for each inode",
@@ -137,6 +138,11 @@ impl InodeRatio {
             .map(Self)
             .ok_or(error)
     }
+}
+
+impl InodeRatio {
+    /// mke2fs' default: 16 KiB.
+    pub const DEFAULT: Self = Self(16384);
 
     /// Bytes of disk.
     pub(super) fn bytes(self) -> u32 {
@@ -144,9 +150,10 @@ impl InodeRatio {
     }
 }
 
-impl JournalSize {
-    /// Checks the range and that it is whole blocks.
-    pub fn new(bytes: u64) -> Result<Self, OutOfRange> {
+impl TryFrom<u64> for JournalSize {
+    type Error = OutOfRange;
+
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
         const MAX: u64 = 10_240_000 * BLOCK_BYTES;
         if bytes.is_multiple_of(BLOCK_BYTES) && (1024 * BLOCK_BYTES..=MAX).contains(&bytes) {
             return Ok(Self(bytes));
@@ -156,19 +163,19 @@ impl JournalSize {
             expected: "expected 4194304 (4 MiB) to 41943040000 bytes, a multiple of 4096",
         })
     }
+}
 
+impl JournalSize {
     /// Blocks of the journal.
     pub(super) fn blocks(self) -> u32 {
         u32::try_from(self.0 / BLOCK_BYTES).expect("the largest journal has 10,240,000 blocks")
     }
 }
 
-impl GrowTo {
-    /// 4 TiB: larger than the cards and volumes of today.
-    pub const DEFAULT: Self = Self(4 << 40);
+impl TryFrom<u64> for GrowTo {
+    type Error = OutOfRange;
 
-    /// Checks that it is below 16 TiB.
-    pub fn new(bytes: u64) -> Result<Self, OutOfRange> {
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
         if bytes < 16 << 40 {
             return Ok(Self(bytes));
         }
@@ -177,6 +184,11 @@ impl GrowTo {
             expected: "expected fewer than 17592186044416 bytes (16 TiB), which is as far as the resize inode reaches",
         })
     }
+}
+
+impl GrowTo {
+    /// 4 TiB: larger than the cards and volumes of today.
+    pub const DEFAULT: Self = Self(4 << 40);
 
     /// Block groups of such a disk.
     pub(super) fn groups(self) -> u32 {
