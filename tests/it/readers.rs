@@ -5,12 +5,15 @@ use nix2image::tree::Tree;
 
 use crate::support::facts::{assert_same, expected};
 use crate::support::image::Image;
-use crate::support::readers::{ext4_view, mkext4, visible_to_ext4_view, visible_to_mkext4};
+use crate::support::readers::{
+    ext4_view, give_times_that_ext4_view_reads, mkext4, visible_to_ext4_view, visible_to_mkext4,
+};
 use crate::support::sample::{directory, empty, everything, file, noise, put, roomy, tight};
 
 #[test]
 fn ext4_view_reads_every_file_back() {
-    let tree = everything();
+    let mut tree = everything();
+    give_times_that_ext4_view_reads(&mut tree);
     let expected = visible_to_ext4_view(expected(&tree));
     let image = Image::of(tree, &roomy());
     assert_same(&ext4_view(&image.path()), &expected, "ext4-view");

@@ -215,9 +215,11 @@ fn what() -> impl Strategy<Value = What> {
 fn look() -> impl Strategy<Value = Look> {
     // The last id means "nobody" to the kernel.
     let id = || prop_oneof![Just(0), 0..70_000_u32, 0..u32::MAX];
+    // Not those from 2310 to 2378, which e2fsck takes for times before 1970.
     let seconds = prop_oneof![
-        0..=1_700_000_000_i64,
-        -(1_i64 << 31)..=(1_i64 << 34) - (1 << 31) - 1,
+        2 => 0..=1_700_000_000_i64,
+        1 => -(1_i64 << 31)..(3_i64 << 32) - (1 << 31),
+        1 => (3_i64 << 32)..=(1_i64 << 34) - (1 << 31) - 1,
     ];
     let nanoseconds = prop_oneof![Just(0), 0..1_000_000_000_u32];
     let acl = prop::option::weighted(0.1, 0..u32::MAX);
