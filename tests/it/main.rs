@@ -2,7 +2,15 @@
 //!
 //! They need what `cargo xtask test` prepares; see [`support`].
 
+mod determinism;
+mod exact;
+mod flash;
 mod harness;
+mod mke2fs;
+mod mounted;
 mod nix;
 mod process;
+mod random;
+mod readers;
+mod refused;
 mod support;

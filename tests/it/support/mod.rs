@@ -4,7 +4,12 @@
 
 pub(crate) mod command;
 pub(crate) mod env;
+pub(crate) mod facts;
 pub(crate) mod fsck;
+pub(crate) mod image;
 pub(crate) mod mount;
 pub(crate) mod nix;
+pub(crate) mod readers;
+pub(crate) mod recipe;
+pub(crate) mod sample;
 pub(crate) mod temporary;
