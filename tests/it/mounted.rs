@@ -213,7 +213,7 @@ fn numbered(directory: &Path, called: &str, length: u64) -> Node {
         directory: directory.into(),
         name: name(called),
     });
-    Node::file(metadata(0o644), Source { length, origin })
+    Node::file(metadata(0o644), Source::new(length, origin))
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn a_part_of_a_host_file_is_that_part() {
                 path: path.as_path().into(),
                 offset,
             };
-            let node = Node::file(metadata(0o644), Source { length, origin });
+            let node = Node::file(metadata(0o644), Source::new(length, origin));
             (format!("{offset}+{length}"), node)
         },
     )));

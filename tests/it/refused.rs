@@ -1,6 +1,6 @@
 //! Trees that no ext4 can hold: the error names the path and what is wrong.
 
-use nix2image::ext4::{LayoutError, Unfit, XattrError, lay_out};
+use nix2image::ext4::{LayoutError, SizeError, Unfit, XattrError, lay_out};
 use nix2image::source::{Origin, Source};
 use nix2image::tree::{Node, Timestamp, Tree};
 
@@ -148,10 +148,7 @@ fn directories_with_two_names() {
 
 #[test]
 fn files_of_more_than_16_tib() {
-    let source = Source {
-        length: 1 << 44,
-        origin: Origin::Bytes([].into()),
-    };
+    let source = Source::new(1 << 44, Origin::Bytes([].into()));
     let reason = refusal_of(Node::file(metadata(0o644), source));
     assert_eq!(reason, Unfit::FileSize { size: 1 << 44 });
 }
@@ -159,12 +156,12 @@ fn files_of_more_than_16_tib() {
 #[test]
 fn more_content_than_16_tib() {
     let tree = tree_of((0..5).map(|number| {
-        let source = Source {
-            length: 1 << 42,
-            origin: Origin::Bytes([].into()),
-        };
+        let source = Source::new(1 << 42, Origin::Bytes([].into()));
         (format!("{number}"), Node::file(metadata(0o644), source))
     }));
     let error = lay_out(tree, &tight()).unwrap_err();
-    assert!(matches!(error, LayoutError::TooManyBlocks(_)), "{error}");
+    assert!(
+        matches!(error, LayoutError::Size(SizeError::TooManyBlocks { .. })),
+        "{error}"
+    );
 }
