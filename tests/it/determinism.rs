@@ -50,7 +50,7 @@ fn shuffled(tree: &Tree, seed: u64) -> Tree {
     let mut open = vec![(Vec::new(), Tree::ROOT)];
     while let Some((path, id)) = open.pop() {
         for (name, child) in tree.entries(id) {
-            let path = [&path[..], &[name.clone()]].concat();
+            let path = [&path[..], std::slice::from_ref(name)].concat();
             names.push((path.clone(), child));
             open.push((path, child));
         }
@@ -78,21 +78,23 @@ fn shuffled(tree: &Tree, seed: u64) -> Tree {
         let parent = parents.iter().fold(Tree::ROOT, |at, name| {
             new.lookup(at, name).expect("parents came first")
         });
-        match ids.get(&id) {
-            Some(known) => new.link(parent, last.clone(), *known).unwrap(),
-            None => {
-                let inserted = new.insert(parent, last.clone(), copy(id)).unwrap();
-                ids.insert(id, inserted);
-            }
+        if let Some(known) = ids.get(&id) {
+            new.link(parent, last.clone(), *known).unwrap();
+        } else {
+            let inserted = new.insert(parent, last.clone(), copy(id)).unwrap();
+            ids.insert(id, inserted);
         }
     }
     assert_eq!(new.len(), tree.len());
     new
 }
 
+/// The name of an image, how it is made, and its digest.
+type Pinned = (&'static str, fn() -> (Tree, Options), &'static str);
+
 /// What each image was when its bytes last changed. A commit that changes one says
 /// why the bytes of all images change.
-const PINNED: [(&str, fn() -> (Tree, Options), &str); 3] = [
+const PINNED: [Pinned; 3] = [
     (
         "nothing, tight",
         || (empty(), tight()),

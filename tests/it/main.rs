@@ -2,6 +2,11 @@
 //!
 //! They need what `cargo xtask test` prepares; see [`support`].
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and says where; helpers are tests too"
+)]
+
 mod determinism;
 mod exact;
 mod flash;

@@ -59,7 +59,9 @@ fn symlinks_of_every_length_around_the_inodes_room() {
 
 fn noise_without_nul(length: usize) -> Vec<u8> {
     let mut bytes = noise(length, 1);
-    bytes.iter_mut().for_each(|byte| *byte = (*byte).max(1));
+    for byte in &mut bytes {
+        *byte = (*byte).max(1);
+    }
     bytes
 }
 

@@ -88,22 +88,7 @@ pub(crate) fn expected(tree: &Tree) -> Facts {
     let mut found = BTreeMap::new();
     expect(tree, Tree::ROOT, Vec::new(), &mut found);
     let mut facts = with_first_names(found);
-    let lost_and_found = b"/lost+found".to_vec();
-    if !facts.contains_key(&lost_and_found) {
-        let fact = Fact {
-            what: What::Directory,
-            mode: 0o700,
-            uid: 0,
-            gid: 0,
-            mtime: Timestamp::from_seconds(TIME.into()),
-            links: Some(2),
-            first_name: Some(lost_and_found.clone()),
-            xattrs: Some(Xattrs::new()),
-        };
-        facts.insert(lost_and_found, fact);
-        let root = facts.get_mut(&Vec::new()).unwrap();
-        root.links = root.links.map(|links| links + 1);
-    }
+    add_lost_and_found(&mut facts);
     // Linux has the count 1 for "more than I can count", past 65,000.
     for fact in facts.values_mut() {
         if fact.what == What::Directory {
@@ -113,6 +98,28 @@ pub(crate) fn expected(tree: &Tree) -> Facts {
         }
     }
     facts
+}
+
+/// Adds the directory that a tree is given if it has none.
+fn add_lost_and_found(facts: &mut Facts) {
+    let path = b"/lost+found";
+    if facts.contains_key(&path[..]) {
+        return;
+    }
+    let fact = Fact {
+        what: What::Directory,
+        mode: 0o700,
+        uid: 0,
+        gid: 0,
+        mtime: Timestamp::from_seconds(TIME.into()),
+        links: Some(2),
+        first_name: Some(path.to_vec()),
+        xattrs: Some(Xattrs::new()),
+    };
+    facts.insert(path.to_vec(), fact);
+    if let Some(root) = facts.get_mut(&b""[..]) {
+        root.links = root.links.map(|links| links + 1);
+    }
 }
 
 fn expect(tree: &Tree, id: NodeId, path: Vec<u8>, facts: &mut BTreeMap<Vec<u8>, (u64, Fact)>) {
@@ -153,13 +160,13 @@ pub(crate) fn with_first_names(found: BTreeMap<Vec<u8>, (u64, Fact)>) -> Facts {
     for (path, (number, _)) in &found {
         names.entry(*number).or_insert_with(|| (path.clone(), 0)).1 += 1;
     }
-    let named = found.into_iter().map(|(path, (number, mut fact))| {
+    let facts = found.into_iter().map(|(path, (number, mut fact))| {
         let (first, count) = &names[&number];
         fact.first_name = Some(first.clone());
         fact.links = fact.links.or(Some(*count));
         (path, fact)
     });
-    named.collect()
+    facts.collect()
 }
 
 /// Fails with the first differences, if there are any.

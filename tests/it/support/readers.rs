@@ -119,7 +119,7 @@ fn ext4_view_fact(filesystem: &Ext4, path: &[u8], metadata: &ext4_view::Metadata
             FileType::CharacterDevice => What::CharacterDevice(None),
             FileType::BlockDevice => What::BlockDevice(None),
             FileType::Fifo => What::Fifo,
-            other => panic!("{} is {other:?}", path.escape_ascii()),
+            FileType::Socket => panic!("{} is a socket", path.escape_ascii()),
         },
         mode: metadata.mode(),
         uid: metadata.uid(),
