@@ -22,8 +22,8 @@ use serde_json::{Map, Value};
 
 pub use find::Places;
 pub use value::{
-    CompressionName, ContentMtime, FileName, FromText, Integer, Mode, NotAllowed, OutputForm,
-    Owner, SourcePath, Target, TargetError, Text, XattrName, XattrValue,
+    CompressionName, ContentMtime, FileName, FromText, Integer, Mode, NotAllowed, Number,
+    OutputForm, Owner, Profile, SourcePath, Target, TargetError, Text, XattrName, XattrValue,
 };
 
 use crate::ext4;
@@ -94,9 +94,16 @@ pub struct Ext4 {
     pub label: Option<Text<ext4::Label>>,
     pub uuid: Option<Text<ext4::Uuid>>,
     pub hash_seed: Option<Text<ext4::Uuid>>,
+    pub profile: Option<Profile>,
+    pub size: Option<Integer<u64, 0, { 1 << 60 }>>,
     /// At most what ext4 holds with blocks of 4 KiB.
     pub free_bytes: Option<Integer<u64, 0, { 1 << 60 }>>,
     pub free_inodes: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+    pub reserved_percent: Option<Number<ext4::ReservedPercent>>,
+    pub inode_ratio: Option<Number<ext4::InodeRatio>>,
+    pub journal_size: Option<Number<ext4::JournalSize>>,
+    pub grow_to: Option<Number<ext4::GrowTo>>,
+    pub sparse: Option<bool>,
 }
 
 /// Why there are no attributes to follow.

@@ -6,9 +6,10 @@ use crate::image::{Interrupt, OutputError, PendingOutput, WriteError};
 use crate::progress::{Progress, Summary};
 use crate::root::{ContentsError, RootError};
 use crate::self_check::SelfCheckError;
+use crate::source::ReadError;
 use crate::spec::{Compression, REGISTRATION_NAME, Spec};
 use crate::store::{Closure, ClosureError, ScanError};
-use crate::{ext4, image, root, self_check, store};
+use crate::{ext4, image, root, self_check, sparse, store};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum BuildError {
     /// Closure and contents do not fit together.
     #[error(transparent)]
     Root(#[from] RootError),
+    /// A large file could not be read for its zeros.
+    #[error(transparent)]
+    Sparse(#[from] ReadError),
     /// The filesystem cannot hold it.
     #[error(transparent)]
     Layout(#[from] ext4::LayoutError),
@@ -73,7 +77,10 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let contents = root::place(&spec.contents, spec.time)?;
     let scanned = store::scan_closure(&closure, spec.time)?;
     let in_image = spec.registration.then(|| registration.clone());
-    let tree = root::tree(scanned, contents, in_image, spec.time)?;
+    let mut tree = root::tree(scanned, contents, in_image, spec.time)?;
+    if spec.sparse {
+        sparse::find_data(&mut tree)?;
+    }
     let files = tree.len();
     let pieces = ext4::lay_out(tree, &spec.ext4)?;
 
@@ -129,13 +136,11 @@ mod tests {
             registration: true,
             time: Timestamp::from_seconds(1),
             ext4: ext4::Options {
-                label: ext4::Label::default(),
-                uuid,
-                hash_seed: ext4::HashSeed::of(uuid),
-                time: 1,
                 free_bytes: 0,
                 free_inodes: 0,
+                ..ext4::Options::new(uuid)
             },
+            sparse: false,
             compression: Compression::None,
             self_check: true,
         }

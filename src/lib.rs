@@ -15,6 +15,7 @@
 //!    closure into trees.
 //! 3. [`tree`] is the filesystem that we want, as a value; [`root`] is the policy
 //!    of what stands in it.
+//!    If asked for, [`sparse`] finds the zeros in it.
 //! 4. [`ext4`] turns a tree into [`image::Pieces`] by arithmetic alone: the exact
 //!    size is known before a byte is written.
 //! 5. [`image`] writes pieces and knows nothing of what they mean.
@@ -30,6 +31,7 @@ pub mod progress;
 pub mod root;
 pub mod self_check;
 pub mod source;
+pub mod sparse;
 pub mod spec;
 pub mod store;
 pub mod tree;

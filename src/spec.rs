@@ -24,6 +24,8 @@ pub struct Spec {
     pub time: Timestamp,
     /// The filesystem.
     pub ext4: ext4::Options,
+    /// Whether zeros in large files become holes.
+    pub sparse: bool,
     /// The container of the image.
     pub compression: Compression,
     /// Whether to read the image again when it is done.
@@ -134,6 +136,7 @@ impl Spec {
             OutputForm::File => None,
             OutputForm::Directory => Some(image_name(text(image.image_name), compression)?),
         };
+        let ext4 = image.ext4.unwrap_or_default();
         Ok(Self {
             output: Output {
                 path: attrs.out,
@@ -148,7 +151,8 @@ impl Spec {
                 .collect(),
             registration: image.registration.unwrap_or(true),
             time: Timestamp::from_seconds(time.into()),
-            ext4: ext4_options(&image.ext4.unwrap_or_default(), time),
+            sparse: ext4.sparse.unwrap_or(false),
+            ext4: ext4_options(&ext4, time),
             compression,
             self_check: image.self_check.unwrap_or(false),
         })
@@ -190,18 +194,31 @@ fn image_name(
 
 fn ext4_options(attrs: &attrs::Ext4, time: u32) -> ext4::Options {
     let uuid = text(attrs.uuid).unwrap_or(DEFAULT_UUID);
+    let defaults = ext4::Options::new(uuid);
     ext4::Options {
         label: text(attrs.label).unwrap_or_default(),
-        uuid,
-        hash_seed: text(attrs.hash_seed)
-            .map_or_else(|| ext4::HashSeed::of(uuid), |seed| ext4::HashSeed(seed.0)),
+        hash_seed: text(attrs.hash_seed).map_or(defaults.hash_seed, |seed| ext4::HashSeed(seed.0)),
         time,
+        features: attrs
+            .profile
+            .as_ref()
+            .map_or(defaults.features, |profile| profile.0.clone()),
+        size: attrs.size.map(|size| size.0),
         free_bytes: attrs
             .free_bytes
-            .map_or(ext4::Options::DEFAULT_FREE_BYTES, |bytes| bytes.0),
+            .map_or(defaults.free_bytes, |bytes| bytes.0),
         free_inodes: attrs
             .free_inodes
-            .map_or(ext4::Options::DEFAULT_FREE_INODES, |inodes| inodes.0),
+            .map_or(defaults.free_inodes, |inodes| inodes.0),
+        reserved_percent: attrs
+            .reserved_percent
+            .map_or(defaults.reserved_percent, |percent| percent.0),
+        inode_ratio: attrs
+            .inode_ratio
+            .map_or(defaults.inode_ratio, |ratio| ratio.0),
+        journal_size: attrs.journal_size.map(|size| size.0),
+        grow_to: attrs.grow_to.map_or(defaults.grow_to, |size| size.0),
+        uuid,
     }
 }
 

@@ -160,8 +160,8 @@ impl Tree {
     }
 
     /// All nodes, to be changed, the root first.
-    pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
-        self.nodes.iter_mut()
+    pub fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
     }
 
     /// What stands in the directory `id`; nothing if it is no directory.

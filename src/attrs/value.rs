@@ -89,6 +89,20 @@ where
     }
 }
 
+/// An integer that a type of its own checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number<T>(pub T);
+
+impl<'de, T> Deserialize<'de> for Number<T>
+where
+    T: TryFrom<u64, Error: fmt::Display>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Integer(value) = Integer::<u64, 0, { i64::MAX }>::deserialize(deserializer)?;
+        T::try_from(value).map(Self).map_err(de::Error::custom)
+    }
+}
+
 impl<'de, T: FromText> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer
@@ -151,6 +165,50 @@ choice! {
 choice! {
     /// What the image is wrapped in.
     CompressionName { None = "none", Zstd = "zstd" }
+}
+
+/// The features of a filesystem: a profile by its name, or all features by theirs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile(pub ext4::Features);
+
+impl<'de> Deserialize<'de> for Profile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ProfileVisitor)
+    }
+}
+
+struct ProfileVisitor;
+
+impl<'de> Visitor<'de> for ProfileVisitor {
+    type Value = Profile;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"default\", \"modern\", \"legacy-uboot\" or a list of features")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Profile, E> {
+        match text {
+            "default" => Ok(ext4::Features::default_profile()),
+            "modern" => Ok(ext4::Features::modern()),
+            "legacy-uboot" => Ok(ext4::Features::legacy_uboot()),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+        .map(Profile)
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut names: A) -> Result<Profile, A::Error> {
+        let mut features = Vec::new();
+        while let Some(Text(feature)) = names.next_element()? {
+            features.push(feature);
+        }
+        ext4::Features::new(features)
+            .map(Profile)
+            .map_err(de::Error::custom)
+    }
+}
+
+impl FromText for ext4::Feature {
+    const ALLOWED: &str = "the name of a feature, as mke2fs -O has it";
 }
 
 impl FromText for ext4::Label {

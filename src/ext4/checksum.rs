@@ -4,13 +4,17 @@
 use super::options::Uuid;
 use super::units::InodeNumber;
 
-/// A running crc32c, not yet inverted (the kernel's `ext4_chksum` never inverts).
+/// A running crc32c, not yet inverted (the kernel's `ext4_chksum` never inverts); or
+/// nothing, in a filesystem without `metadata_csum`, where every checksum is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Checksum(u32);
+pub(super) struct Checksum(Option<u32>);
 
 impl Checksum {
     /// What the superblock's checksum begins with.
-    pub(super) const START: Self = Self(u32::MAX);
+    pub(super) const START: Self = Self(Some(u32::MAX));
+
+    /// The checksum of a filesystem that has none.
+    pub(super) const NONE: Self = Self(None);
 
     /// What the checksums of a filesystem begin with, but the superblock's.
     pub(super) fn of_filesystem(uuid: Uuid) -> Self {
@@ -26,7 +30,7 @@ impl Checksum {
     /// Goes on with `bytes`.
     #[must_use]
     pub(super) fn with(self, bytes: &[u8]) -> Self {
-        Self(!crc32c::crc32c_append(!self.0, bytes))
+        Self(self.0.map(|sum| !crc32c::crc32c_append(!sum, bytes)))
     }
 
     /// Goes on with a little-endian integer.
@@ -35,20 +39,25 @@ impl Checksum {
         self.with(&value.to_le_bytes())
     }
 
+    /// Whether there are checksums.
+    pub(super) fn is_some(self) -> bool {
+        self.0.is_some()
+    }
+
     /// The checksum.
     pub(super) fn value(self) -> u32 {
-        self.0
+        self.0.unwrap_or(0)
     }
 
     /// Its low half.
     #[expect(clippy::cast_possible_truncation, reason = "the other half is `high`")]
     pub(super) fn low(self) -> u16 {
-        self.0 as u16
+        self.value() as u16
     }
 
     /// Its high half.
     pub(super) fn high(self) -> u16 {
-        (self.0 >> 16) as u16
+        (self.value() >> 16) as u16
     }
 }
 

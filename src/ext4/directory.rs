@@ -17,9 +17,9 @@ use std::ops::Range;
 
 use super::checksum::Checksum;
 use super::format::{
-    DIRECTORY_BLOCK_SPACE, DIRECTORY_TAIL_TYPE, DX_ENTRY_SIZE, DX_NODE_ENTRIES_OFFSET,
-    DX_ROOT_ENTRIES_OFFSET, DX_ROOT_INFO_LENGTH, DX_TAIL_SIZE, DirectoryEntry, DirectoryTail,
-    DxCountLimit, DxRootInfo, HASH_HALF_MD4, file_type, structure_at,
+    DIRECTORY_TAIL_TYPE, DX_ENTRY_SIZE, DX_NODE_ENTRIES_OFFSET, DX_ROOT_ENTRIES_OFFSET,
+    DX_ROOT_INFO_LENGTH, DX_TAIL_SIZE, DirectoryEntry, DirectoryTail, DxCountLimit, DxRootInfo,
+    HASH_HALF_MD4, file_type, structure_at,
 };
 use super::hash::NameHash;
 use super::options::HashSeed;
@@ -44,66 +44,127 @@ pub(super) struct Entry<'a> {
     pub file_type: u8,
 }
 
+/// How a filesystem has its directories.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    /// The key of the hash.
+    pub seed: HashSeed,
+    /// Whether those of more than a block are hash trees (`dir_index`).
+    pub indexed: bool,
+    /// Whether blocks end with a checksum (`metadata_csum`).
+    pub checksums: bool,
+}
+
+/// What a directory takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub blocks: u64,
+    /// Whether it is a hash tree.
+    pub indexed: bool,
+}
+
 /// A directory whose names do not fit into the largest hash tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooManyEntries;
 
-/// Entries of the root of a hash tree.
-const ROOT_LIMIT: usize = (BLOCK_SIZE - DX_ROOT_ENTRIES_OFFSET - DX_TAIL_SIZE) / DX_ENTRY_SIZE;
-/// Entries of an inner node.
-const NODE_LIMIT: usize = (BLOCK_SIZE - DX_NODE_ENTRIES_OFFSET - DX_TAIL_SIZE) / DX_ENTRY_SIZE;
-const _: () = assert!(ROOT_LIMIT == 507 && NODE_LIMIT == 510);
-
-/// Bytes of a leaf that we fill: a fifth stays free, so that the first files that
-/// somebody adds do not split every leaf.
-const LEAF_FILL: usize = DIRECTORY_BLOCK_SPACE * 4 / 5;
-
-/// Bytes of `.` or `..`.
-const DOT_SIZE: usize = entry_size(1);
-
-/// Blocks of a directory with these names.
-pub(super) fn block_count<'a>(
+/// What a directory with these names takes.
+pub(super) fn size<'a>(
     names: impl Iterator<Item = &'a [u8]> + Clone,
-    seed: HashSeed,
-) -> Result<u64, TooManyEntries> {
-    if fits_one_block(names.clone()) {
-        return Ok(1);
+    style: Style,
+) -> Result<Size, TooManyEntries> {
+    let linear = linear_blocks(names.clone(), style).len() as u64;
+    if linear == 1 || !style.indexed {
+        return Ok(Size {
+            blocks: linear,
+            indexed: false,
+        });
     }
-    let hashed = by_hash(names.enumerate(), seed);
-    HashTree::of(&hashed).map(|tree| tree.blocks() as u64)
+    let hashed = by_hash(names.enumerate(), style.seed);
+    let tree = HashTree::of(&hashed, style)?;
+    Ok(Size {
+        blocks: tree.blocks() as u64,
+        indexed: true,
+    })
 }
 
-/// Whether a directory of this many blocks has a hash tree; `lost+found`, which is
-/// made of empty blocks, is not asked.
-pub(super) fn is_indexed(blocks: u64) -> bool {
-    blocks > 1
-}
-
-/// Fills the blocks of a directory: as many as [`block_count`] said, or more if it has
-/// no hash tree. `checksum` is its inode's.
+/// Fills the blocks of a directory: as many as [`size`] said, or more if it is no hash
+/// tree. `checksum` is its inode's.
 pub(super) fn encode(
     directory: &Directory<'_>,
-    seed: HashSeed,
+    style: Style,
     checksum: Checksum,
     blocks: &mut [u8],
 ) {
     let names = directory.entries.iter().map(|entry| entry.name);
-    if fits_one_block(names.clone()) {
-        let (first, empty) = blocks.split_at_mut(BLOCK_SIZE);
-        let dots = [directory.dot(), directory.dot_dot()];
-        encode_leaf(
-            dots.into_iter().chain(directory.entries.iter().copied()),
-            checksum,
-            first,
-        );
-        for block in empty.chunks_exact_mut(BLOCK_SIZE) {
-            encode_leaf(std::iter::empty(), checksum, block);
-        }
+    let linear = linear_blocks(names.clone(), style);
+    if linear.len() == 1 || !style.indexed {
+        directory.encode_linear(&linear, style, checksum, blocks);
         return;
     }
-    let hashed = by_hash(names.enumerate(), seed);
-    let tree = HashTree::of(&hashed).expect("its blocks were counted, and it was not too large");
+    let hashed = by_hash(names.enumerate(), style.seed);
+    let tree =
+        HashTree::of(&hashed, style).expect("its blocks were counted, and it was not too large");
     tree.encode(directory, &hashed, checksum, blocks);
+}
+
+impl Style {
+    /// Bytes of a block that entries can take.
+    fn space(self) -> usize {
+        if self.checksums {
+            BLOCK_SIZE - size_of::<DirectoryTail>()
+        } else {
+            BLOCK_SIZE
+        }
+    }
+
+    /// Bytes of a leaf that we fill: a fifth stays free, so that the first files that
+    /// somebody adds do not split every leaf.
+    fn leaf_fill(self) -> usize {
+        self.space() * 4 / 5
+    }
+
+    /// Entries of the root of a hash tree.
+    fn root_limit(self) -> usize {
+        self.limit(DX_ROOT_ENTRIES_OFFSET)
+    }
+
+    /// Entries of an inner node.
+    fn node_limit(self) -> usize {
+        self.limit(DX_NODE_ENTRIES_OFFSET)
+    }
+
+    fn limit(self, offset: usize) -> usize {
+        let tail = if self.checksums { DX_TAIL_SIZE } else { 0 };
+        (BLOCK_SIZE - offset - tail) / DX_ENTRY_SIZE
+    }
+}
+
+/// Bytes of `.` or `..`.
+const DOT_SIZE: usize = entry_size(1);
+
+/// The names of each block, in their own order, behind `.` and `..` in the first.
+fn linear_blocks<'a>(names: impl Iterator<Item = &'a [u8]>, style: Style) -> Vec<Range<usize>> {
+    let sizes = names.map(|name| entry_size(name.len()));
+    pack(sizes, 2 * DOT_SIZE, style.space())
+}
+
+/// Shares sizes out to blocks of `space` bytes each, of which the first has `used`
+/// already. There is one block at least.
+fn pack(sizes: impl Iterator<Item = usize>, mut used: usize, space: usize) -> Vec<Range<usize>> {
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    let mut end = 0;
+    for size in sizes {
+        if used + size > space {
+            blocks.push(start..end);
+            start = end;
+            used = 0;
+        }
+        used += size;
+        end += 1;
+    }
+    blocks.push(start..end);
+    blocks
 }
 
 impl<'a> Directory<'a> {
@@ -120,6 +181,31 @@ impl<'a> Directory<'a> {
             name: b"..",
             inode: self.parent,
             file_type: file_type::DIRECTORY,
+        }
+    }
+}
+
+impl Directory<'_> {
+    /// Blocks of entries without an index; any that are left over are empty.
+    fn encode_linear(
+        &self,
+        entries: &[Range<usize>],
+        style: Style,
+        checksum: Checksum,
+        blocks: &mut [u8],
+    ) {
+        let mut entries = entries.iter().map(|range| &self.entries[range.clone()]);
+        let dots = [self.dot(), self.dot_dot()];
+        let mut dots = Some(&dots[..]);
+        for block in blocks.chunks_exact_mut(BLOCK_SIZE) {
+            let dots = dots.take().unwrap_or_default();
+            let entries = entries.next().unwrap_or_default();
+            encode_leaf(
+                dots.iter().chain(entries).copied(),
+                style.space(),
+                checksum,
+                block,
+            );
         }
     }
 }
@@ -148,6 +234,7 @@ fn by_hash<'a>(names: impl Iterator<Item = (usize, &'a [u8])>, seed: HashSeed) -
 
 /// The blocks of a hash tree.
 struct HashTree {
+    style: Style,
     /// The names of each leaf.
     leaves: Vec<Range<usize>>,
     /// Inner nodes between the root and the leaves.
@@ -155,17 +242,21 @@ struct HashTree {
 }
 
 impl HashTree {
-    fn of(hashed: &[Hashed]) -> Result<Self, TooManyEntries> {
-        let leaves = leaves(hashed);
-        let nodes = if leaves.len() <= ROOT_LIMIT {
+    fn of(hashed: &[Hashed], style: Style) -> Result<Self, TooManyEntries> {
+        let leaves = pack(hashed.iter().map(|name| name.size), 0, style.leaf_fill());
+        let nodes = if leaves.len() <= style.root_limit() {
             0
         } else {
-            leaves.len().div_ceil(NODE_LIMIT)
+            leaves.len().div_ceil(style.node_limit())
         };
-        if nodes > ROOT_LIMIT {
+        if nodes > style.root_limit() {
             return Err(TooManyEntries);
         }
-        Ok(Self { leaves, nodes })
+        Ok(Self {
+            style,
+            leaves,
+            nodes,
+        })
     }
 
     fn blocks(&self) -> usize {
@@ -185,9 +276,10 @@ impl HashTree {
             let entries = hashed[names.clone()]
                 .iter()
                 .map(|name| directory.entries[name.index]);
-            encode_leaf(entries, checksum, block);
+            encode_leaf(entries, self.style.space(), checksum, block);
         }
 
+        let node_limit = self.style.node_limit();
         let first_leaf = 1 + self.nodes;
         let mut pointers: Vec<_> = (0..self.leaves.len())
             .map(|leaf| Pointer {
@@ -197,13 +289,13 @@ impl HashTree {
             .collect();
         if self.nodes > 0 {
             for (pointers, block) in pointers
-                .chunks(NODE_LIMIT)
+                .chunks(node_limit)
                 .zip(nodes.chunks_exact_mut(BLOCK_SIZE))
             {
-                encode_node(pointers, checksum, block);
+                encode_node(pointers, node_limit, checksum, block);
             }
             pointers = pointers
-                .chunks(NODE_LIMIT)
+                .chunks(node_limit)
                 .enumerate()
                 .map(|(node, pointers)| Pointer {
                     hash: pointers[0].hash,
@@ -240,7 +332,7 @@ impl HashTree {
         encode_pointers(
             pointers,
             DX_ROOT_ENTRIES_OFFSET,
-            ROOT_LIMIT,
+            self.style.root_limit(),
             checksum,
             block,
         );
@@ -253,33 +345,10 @@ struct Pointer {
     block: usize,
 }
 
-/// The names of each leaf: as many as fill it to [`LEAF_FILL`].
-fn leaves(hashed: &[Hashed]) -> Vec<Range<usize>> {
-    let mut leaves = Vec::new();
-    let mut start = 0;
-    let mut used = 0;
-    for (index, name) in hashed.iter().enumerate() {
-        if used + name.size > LEAF_FILL {
-            leaves.push(start..index);
-            start = index;
-            used = 0;
-        }
-        used += name.size;
-    }
-    leaves.push(start..hashed.len());
-    leaves
-}
-
-fn encode_node(pointers: &[Pointer], checksum: Checksum, block: &mut [u8]) {
+fn encode_node(pointers: &[Pointer], limit: usize, checksum: Checksum, block: &mut [u8]) {
     let unused: &mut DirectoryEntry = structure_at(block, 0);
     unused.rec_len.set(u16_of(BLOCK_SIZE));
-    encode_pointers(
-        pointers,
-        DX_NODE_ENTRIES_OFFSET,
-        NODE_LIMIT,
-        checksum,
-        block,
-    );
+    encode_pointers(pointers, DX_NODE_ENTRIES_OFFSET, limit, checksum, block);
 }
 
 fn encode_pointers(
@@ -300,34 +369,44 @@ fn encode_pointers(
     let count_limit: &mut DxCountLimit = structure_at(block, offset);
     count_limit.limit.set(u16_of(limit));
     count_limit.count.set(u16_of(pointers.len()));
-    let covered = &block[..offset + pointers.len() * DX_ENTRY_SIZE];
-    // The tail's reserved word and its checksum count as zeros.
-    let sum = checksum.with(covered).with(&[0; DX_TAIL_SIZE]).value();
-    let tail = offset + limit * DX_ENTRY_SIZE;
-    block[tail + DX_TAIL_SIZE / 2..tail + DX_TAIL_SIZE].copy_from_slice(&sum.to_le_bytes());
+    if checksum.is_some() {
+        let covered = &block[..offset + pointers.len() * DX_ENTRY_SIZE];
+        // The tail's reserved word and its checksum count as zeros.
+        let sum = checksum.with(covered).with(&[0; DX_TAIL_SIZE]).value();
+        let tail = offset + limit * DX_ENTRY_SIZE;
+        block[tail + DX_TAIL_SIZE / 2..tail + DX_TAIL_SIZE].copy_from_slice(&sum.to_le_bytes());
+    }
 }
 
-/// A block of entries; the last one, or an unused one, reaches to the checksum.
-fn encode_leaf<'a>(entries: impl Iterator<Item = Entry<'a>>, checksum: Checksum, block: &mut [u8]) {
+/// A block of entries; the last one, or an unused one, reaches to the end of `space`,
+/// behind which the checksum stands if there is one.
+fn encode_leaf<'a>(
+    entries: impl Iterator<Item = Entry<'a>>,
+    space: usize,
+    checksum: Checksum,
+    block: &mut [u8],
+) {
     let mut at = 0;
     let mut entries = entries.peekable();
     if entries.peek().is_none() {
         let unused: &mut DirectoryEntry = structure_at(block, 0);
-        unused.rec_len.set(u16_of(DIRECTORY_BLOCK_SPACE));
+        unused.rec_len.set(u16_of(space));
     }
     while let Some(entry) = entries.next() {
         let size = match entries.peek() {
             Some(_) => entry_size(entry.name.len()),
-            None => DIRECTORY_BLOCK_SPACE - at,
+            None => space - at,
         };
         encode_entry(&entry, size, &mut block[at..]);
         at += size;
     }
-    let sum = checksum.with(&block[..DIRECTORY_BLOCK_SPACE]).value();
-    let tail: &mut DirectoryTail = structure_at(block, DIRECTORY_BLOCK_SPACE);
-    tail.det_rec_len.set(u16_of(size_of::<DirectoryTail>()));
-    tail.det_reserved_ft = DIRECTORY_TAIL_TYPE;
-    tail.det_checksum.set(sum);
+    if checksum.is_some() {
+        let sum = checksum.with(&block[..space]).value();
+        let tail: &mut DirectoryTail = structure_at(block, space);
+        tail.det_rec_len.set(u16_of(size_of::<DirectoryTail>()));
+        tail.det_reserved_ft = DIRECTORY_TAIL_TYPE;
+        tail.det_checksum.set(sum);
+    }
 }
 
 fn encode_entry(entry: &Entry<'_>, size: usize, bytes: &mut [u8]) {
@@ -340,18 +419,44 @@ fn encode_entry(entry: &Entry<'_>, size: usize, bytes: &mut [u8]) {
     bytes[name..name + entry.name.len()].copy_from_slice(entry.name);
 }
 
-fn fits_one_block<'a>(names: impl Iterator<Item = &'a [u8]>) -> bool {
-    let mut used = 2 * DOT_SIZE;
-    for name in names {
-        used += entry_size(name.len());
-        if used > DIRECTORY_BLOCK_SPACE {
-            return false;
-        }
-    }
-    true
-}
-
 /// Bytes of an entry: its head and its name, up to a multiple of 4.
 const fn entry_size(name_length: usize) -> usize {
     (size_of::<DirectoryEntry>() + name_length).next_multiple_of(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_are_the_kernel_s() {
+        let style = |checksums| Style {
+            seed: HashSeed([0; 16]),
+            indexed: true,
+            checksums,
+        };
+        assert_eq!(
+            (style(true).root_limit(), style(true).node_limit()),
+            (507, 510)
+        );
+        assert_eq!(
+            (style(false).root_limit(), style(false).node_limit()),
+            (508, 511)
+        );
+    }
+
+    #[test]
+    fn a_block_more_begins_where_one_is_full() {
+        for (sizes, last_of_each) in [
+            (vec![], vec![0]),
+            (vec![40, 36], vec![2]),
+            (vec![40, 37, 60], vec![1, 3]),
+        ] {
+            let blocks = pack(sizes.into_iter(), 24, 100);
+            assert_eq!(
+                blocks.iter().map(|block| block.end).collect::<Vec<_>>(),
+                last_of_each
+            );
+        }
+    }
 }

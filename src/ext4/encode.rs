@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::checksum::Checksum;
 use super::directory;
-use super::extent::{Extent, ExtentTree, extents};
+use super::extent::{Extent, ExtentTree, Mapped};
+use super::features::Feature;
 use super::format::{SUPERBLOCK_OFFSET, mode};
 use super::geometry::Run;
-use super::group::{self, Usage};
+use super::group::{self, DescriptorChecksum, Usage};
 use super::inode::{self, Fields, Map, SHORT_SYMLINK};
 use super::inventory::{File, Inventory};
 use super::layout::{Allocation, Layout};
@@ -18,10 +19,10 @@ use super::resize;
 use super::units::{
     BLOCK_BYTES, BLOCK_SIZE, Block, Group, INODE_SIZE, INODES_PER_BLOCK, InodeNumber, Rank,
 };
-use super::{journal, superblock, xattr};
+use super::{journal, orphan, superblock, xattr};
 use crate::image::{Content, Encode, Piece, Pieces};
 use crate::source::Source;
-use crate::tree::{Kind, Metadata, Node, Timestamp, Tree};
+use crate::tree::{Kind, Metadata, Node, Tree};
 
 /// A filesystem whose parts all have their places.
 #[derive(Debug)]
@@ -32,13 +33,27 @@ pub(super) struct Filesystem {
     layout: Layout,
     usage: Vec<Usage>,
     checksum: Checksum,
+    descriptor_checksum: DescriptorChecksum,
 }
 
 impl Filesystem {
     pub(super) fn new(tree: Tree, options: Options, inventory: Inventory, layout: Layout) -> Self {
+        let checksum = if options.features.has(Feature::MetadataCsum) {
+            Checksum::of_filesystem(options.uuid)
+        } else {
+            Checksum::NONE
+        };
+        let descriptor_checksum = match checksum.is_some() {
+            true => DescriptorChecksum::Crc32c(checksum),
+            false if options.features.has(Feature::UninitBg) => {
+                DescriptorChecksum::Crc16(options.uuid)
+            }
+            false => DescriptorChecksum::None,
+        };
         Self {
-            usage: group::usage(&layout, &inventory, &tree),
-            checksum: Checksum::of_filesystem(options.uuid),
+            usage: group::usage(&layout, &inventory, &tree, descriptor_checksum),
+            checksum,
+            descriptor_checksum,
             tree,
             options,
             inventory,
@@ -48,21 +63,18 @@ impl Filesystem {
 
     /// The image.
     pub(super) fn into_pieces(self) -> Pieces {
-        let size = Block(self.layout.blocks).offset();
+        let size = self.layout.image_size;
         let filesystem = Arc::new(self);
         let mut pieces = Vec::new();
         add_superblocks(&filesystem, &mut pieces);
         add_group_metadata(&filesystem, &mut pieces);
         add_resize_inode(&filesystem, &mut pieces);
         add_journal(&filesystem, &mut pieces);
+        add_orphan_file(&filesystem, &mut pieces);
         for (index, file) in filesystem.inventory.files().iter().enumerate() {
             add_file(&filesystem, index, file, &mut pieces);
         }
         Pieces::new(size, pieces)
-    }
-
-    fn time(&self) -> Timestamp {
-        Timestamp::from_seconds(self.options.time.into())
     }
 
     /// The blocks of the content and extent tree of the file at `index`.
@@ -70,7 +82,7 @@ impl Filesystem {
         Allocation::new(
             &self.layout.geometry,
             self.layout.files[index],
-            file.content_blocks,
+            &file.content,
         )
     }
 
@@ -80,78 +92,111 @@ impl Filesystem {
         file.xattr_block.then(|| self.layout.geometry.block(rank))
     }
 
-    fn content_runs(&self, allocation: Allocation) -> impl Iterator<Item = Run> {
-        self.layout
-            .geometry
-            .runs(allocation.first, allocation.content_blocks)
-    }
-
-    fn tree_runs(&self, allocation: Allocation) -> impl Iterator<Item = Run> {
-        let first = allocation.first.after(allocation.content_blocks);
-        self.layout.geometry.runs(first, allocation.tree_blocks)
-    }
-
-    fn extent_tree(&self, number: InodeNumber, allocation: Allocation) -> ExtentTree {
-        let extents: Vec<Extent> = extents(self.content_runs(allocation)).collect();
-        let nodes: Vec<Block> = self
-            .tree_runs(allocation)
+    fn extent_tree(
+        &self,
+        number: InodeNumber,
+        allocation: Allocation,
+        content: &Mapped,
+    ) -> ExtentTree {
+        let geometry = &self.layout.geometry;
+        let extents: Vec<Extent> = allocation.extents(geometry, content).collect();
+        let nodes: Vec<Block> = allocation
+            .tree_runs(geometry)
             .flat_map(|run| (0..run.length).map(move |i| Block(run.start.0 + i)))
             .collect();
         ExtentTree::encode(&extents, &nodes, self.checksum.of_inode(number))
     }
 
+    /// The extent tree of a file that belongs to the filesystem and has no holes.
+    fn internal_extent_tree(&self, number: InodeNumber, allocation: Allocation) -> ExtentTree {
+        self.extent_tree(number, allocation, &Mapped::All(allocation.content_blocks))
+    }
+
     fn superblock(&self, group: Group) -> [u8; 1024] {
         let shape = self.layout.geometry.shape();
-        let journal = self.layout.journal;
+        let journal_blocks = self
+            .layout
+            .journal
+            .map_or(0, |journal| journal.content_blocks);
         let free_blocks = self.usage.iter().map(|usage| usage.free_blocks).sum();
+        let features = self.options.features.clone();
         let facts = superblock::Facts {
             blocks: self.layout.blocks,
             free_blocks,
             free_inodes: shape.groups * shape.inodes_per_group - self.inventory.last_number().0,
             overhead_blocks: self.layout.blocks - self.layout.used_ranks - free_blocks
-                + journal.content_blocks,
-            journal_map: self.extent_tree(InodeNumber::JOURNAL, journal).root,
-            journal_size: journal.content_blocks * BLOCK_BYTES,
+                + journal_blocks,
+            features: if shape.reserved_descriptor_blocks() > 0 {
+                features
+            } else {
+                features.without(Feature::ResizeInode)
+            },
+            journal: self.layout.journal.map(|journal| superblock::JournalFacts {
+                map: self
+                    .internal_extent_tree(InodeNumber::JOURNAL, journal)
+                    .root,
+                size: journal.content_blocks * BLOCK_BYTES,
+            }),
+            orphan_file: self.inventory.orphan_file(),
         };
         superblock::encode(shape, &self.options, &facts, group)
     }
 
     fn encode_inode(&self, number: InodeNumber, bytes: &mut [u8]) {
-        match number {
-            InodeNumber::RESIZE => self.encode_resize_inode(bytes),
-            InodeNumber::JOURNAL => self.encode_journal_inode(bytes),
-            _ => {
-                if let Some((index, file)) = self.inventory.file(number) {
-                    self.encode_file_inode(index, file, bytes);
-                }
-            }
+        if let Some((index, file)) = self.inventory.file(number) {
+            self.encode_file_inode(index, file, bytes);
+        } else if number == InodeNumber::RESIZE {
+            self.encode_resize_inode(bytes);
+        } else if let Some((_, allocation)) = self
+            .internal_files()
+            .find(|(internal, _)| *internal == number)
+        {
+            let root = self.internal_extent_tree(number, allocation).root;
+            self.encode_internal_inode(
+                number,
+                allocation.content_blocks * BLOCK_BYTES,
+                allocation.content_blocks + allocation.tree_blocks,
+                Map::Extents {
+                    root,
+                    indexed: false,
+                },
+                bytes,
+            );
         }
+    }
+
+    /// The journal and the orphan file, as far as there are such.
+    fn internal_files(&self) -> impl Iterator<Item = (InodeNumber, Allocation)> {
+        let journal = self
+            .layout
+            .journal
+            .map(|journal| (InodeNumber::JOURNAL, journal));
+        let orphan_file = self.inventory.orphan_file().zip(self.layout.orphan_file);
+        journal.into_iter().chain(orphan_file)
     }
 
     fn encode_file_inode(&self, index: usize, file: &File, bytes: &mut [u8]) {
         let Node { metadata, kind } = self.tree.node(file.node);
         let allocation = self.allocation(index, file);
-        let extents = |indexed| Map::Extents {
-            root: self.extent_tree(file.number, allocation).root,
-            indexed,
+        let extents = || Map::Extents {
+            root: self
+                .extent_tree(file.number, allocation, &file.content)
+                .root,
+            indexed: file.indexed,
         };
         let (file_type, size, map) = match kind {
-            Kind::Directory(_) => {
-                let indexed =
-                    directory::is_indexed(file.content_blocks) && file.number != InodeNumber::FIRST;
-                (
-                    mode::DIRECTORY,
-                    file.content_blocks * BLOCK_BYTES,
-                    extents(indexed),
-                )
-            }
-            Kind::File(source) => (mode::REGULAR, source.length, extents(false)),
+            Kind::Directory(_) => (
+                mode::DIRECTORY,
+                file.content.blocks() * BLOCK_BYTES,
+                extents(),
+            ),
+            Kind::File(source) => (mode::REGULAR, source.length, extents()),
             Kind::Symlink(target) => (
                 mode::SYMLINK,
                 target.len() as u64,
                 match target.len() {
                     0..SHORT_SYMLINK => Map::Other(padded(target)),
-                    _ => extents(false),
+                    _ => extents(),
                 },
             ),
             Kind::CharacterDevice(number) => (
@@ -171,30 +216,17 @@ impl Filesystem {
             uid: metadata.uid,
             gid: metadata.gid,
             mtime: metadata.mtime,
-            time: self.time(),
+            time: self.options.filesystem_time(),
             links: links_count(file, kind),
             size,
-            blocks: file.content_blocks + allocation.tree_blocks + u64::from(file.xattr_block),
+            blocks: allocation.content_blocks
+                + allocation.tree_blocks
+                + u64::from(file.xattr_block),
             map,
             xattrs: &placed_xattrs(metadata),
             xattr_block: self.xattr_block(index, file),
         };
         fields.encode(self.checksum.of_inode(file.number), bytes);
-    }
-
-    fn encode_journal_inode(&self, bytes: &mut [u8]) {
-        let journal = self.layout.journal;
-        let root = self.extent_tree(InodeNumber::JOURNAL, journal).root;
-        self.encode_internal_inode(
-            InodeNumber::JOURNAL,
-            journal.content_blocks * BLOCK_BYTES,
-            journal.content_blocks + journal.tree_blocks,
-            Map::Extents {
-                root,
-                indexed: false,
-            },
-            bytes,
-        );
     }
 
     fn encode_resize_inode(&self, bytes: &mut [u8]) {
@@ -224,8 +256,8 @@ impl Filesystem {
             mode: mode::REGULAR | 0o600,
             uid: 0,
             gid: 0,
-            mtime: self.time(),
-            time: self.time(),
+            mtime: self.options.filesystem_time(),
+            time: self.options.filesystem_time(),
             links: 1,
             size,
             blocks,
@@ -242,8 +274,13 @@ impl Filesystem {
 fn add_superblocks(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
     let layout = &filesystem.layout;
     let shape = layout.geometry.shape();
-    let descriptors: Arc<[u8]> =
-        group::encode_descriptors(layout, &filesystem.usage, filesystem.checksum).into();
+    let descriptors: Arc<[u8]> = group::encode_descriptors(
+        layout,
+        &filesystem.usage,
+        filesystem.checksum,
+        filesystem.descriptor_checksum,
+    )
+    .into();
     for group in shape.superblock_groups() {
         let start = group.start();
         let primary = group.0 == 0;
@@ -279,14 +316,21 @@ fn add_group_metadata(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
         if !usage.block_bitmap_implied {
             add(places.block_bitmap, 1, Structure::BlockBitmap(group));
         }
-        if usage.used_inodes > 0 {
+        if !usage.inode_bitmap_implied() {
             add(places.inode_bitmap, 1, Structure::InodeBitmap(group));
-            let blocks = usage.used_inodes.div_ceil(INODES_PER_BLOCK);
-            add(
-                places.inode_table,
-                blocks.into(),
-                Structure::InodeTable(group),
-            );
+        }
+        let used_blocks = u64::from(usage.used_inodes.div_ceil(INODES_PER_BLOCK));
+        add(
+            places.inode_table,
+            used_blocks,
+            Structure::InodeTable(group),
+        );
+        if !usage.inodes_implied {
+            let table = Run {
+                start: places.inode_table,
+                length: filesystem.layout.geometry.shape().inode_table_blocks(),
+            };
+            pieces.push(piece(table.split_at(used_blocks).1, Content::Zeros));
         }
     }
 }
@@ -306,12 +350,18 @@ fn add_resize_inode(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
 }
 
 fn add_journal(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
-    let journal = filesystem.layout.journal;
-    let mut runs = filesystem.content_runs(journal);
+    let Some(journal) = filesystem.layout.journal else {
+        return;
+    };
+    let mut runs = filesystem
+        .layout
+        .geometry
+        .runs(journal.first, journal.content_blocks);
     let first = runs.next().expect("a journal has blocks");
     let superblock = journal::Superblock {
         uuid: filesystem.options.uuid,
-        blocks: u32::try_from(journal.content_blocks).expect("a journal has at most 2^18 blocks"),
+        blocks: u32::try_from(journal.content_blocks)
+            .expect("a journal has at most 10,240,000 blocks"),
     };
     let (head, rest) = first.split_at(1);
     pieces.push(piece(head, Content::Encoded(Arc::new(superblock))));
@@ -321,18 +371,36 @@ fn add_journal(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
             .chain(runs)
             .map(|run| piece(run, Content::Zeros)),
     );
-    add_runs(
-        filesystem.tree_runs(journal),
-        &structure(
-            filesystem,
-            Structure::ExtentTree {
-                number: InodeNumber::JOURNAL,
-                allocation: journal,
-            },
-        ),
-        journal.tree_blocks,
-        pieces,
-    );
+    let content = Mapped::All(journal.content_blocks);
+    add_extent_tree(filesystem, InodeNumber::JOURNAL, journal, &content, pieces);
+}
+
+fn add_orphan_file(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
+    let Some((number, allocation)) = filesystem
+        .inventory
+        .orphan_file()
+        .zip(filesystem.layout.orphan_file)
+    else {
+        return;
+    };
+    let runs = filesystem
+        .layout
+        .geometry
+        .runs(allocation.first, allocation.content_blocks);
+    pieces.extend(runs.map(|run| {
+        piece(
+            run,
+            structure(
+                filesystem,
+                Structure::OrphanFile {
+                    number,
+                    at: run.start,
+                },
+            ),
+        )
+    }));
+    let content = Mapped::All(allocation.content_blocks);
+    add_extent_tree(filesystem, number, allocation, &content, pieces);
 }
 
 /// The blocks of a file: content, extent tree, extended attributes.
@@ -348,50 +416,46 @@ fn add_file(filesystem: &Arc<Filesystem>, index: usize, file: &File, pieces: &mu
         Kind::CharacterDevice(_) | Kind::BlockDevice(_) | Kind::Fifo => None,
     };
     if let Some(content) = content {
-        add_runs(
-            filesystem.content_runs(allocation),
-            &content,
-            allocation.content_blocks,
-            pieces,
-        );
+        let whole = allocation.content_blocks * BLOCK_BYTES;
+        for extent in allocation.extents(&filesystem.layout.geometry, &file.content) {
+            let run = Run {
+                start: extent.physical,
+                length: extent.blocks.into(),
+            };
+            let skip = u64::from(extent.logical) * BLOCK_BYTES;
+            pieces.push(piece(
+                run,
+                content.part(skip, run.length * BLOCK_BYTES, whole),
+            ));
+        }
     }
-    if allocation.tree_blocks > 0 {
-        let tree = structure(
-            filesystem,
-            Structure::ExtentTree {
-                number: file.number,
-                allocation,
-            },
-        );
-        add_runs(
-            filesystem.tree_runs(allocation),
-            &tree,
-            allocation.tree_blocks,
-            pieces,
-        );
-    }
+    add_extent_tree(filesystem, file.number, allocation, &file.content, pieces);
     if let Some(start) = filesystem.xattr_block(index, file) {
         let content = structure(filesystem, Structure::XattrBlock { index, at: start });
         pieces.push(piece(Run { start, length: 1 }, content));
     }
 }
 
-/// Lays `content`, of `blocks` in all, into the runs that make them up.
-fn add_runs(
-    runs: impl Iterator<Item = Run>,
-    content: &Content,
-    blocks: u64,
+/// The nodes of an extent tree that are not in the inode.
+fn add_extent_tree(
+    filesystem: &Arc<Filesystem>,
+    number: InodeNumber,
+    allocation: Allocation,
+    content: &Mapped,
     pieces: &mut Vec<Piece>,
 ) {
-    let mut done = 0;
-    for run in runs {
-        let part = if run.length == blocks {
-            content.clone()
-        } else {
-            content.part(done * BLOCK_BYTES, blocks * BLOCK_BYTES)
-        };
-        pieces.push(piece(run, part));
-        done += run.length;
+    if allocation.tree_blocks == 0 {
+        return;
+    }
+    let nodes = bytes(filesystem.extent_tree(number, allocation, content).nodes);
+    let mut skip = 0;
+    for run in allocation.tree_runs(&filesystem.layout.geometry) {
+        let length = run.length * BLOCK_BYTES;
+        pieces.push(piece(
+            run,
+            nodes.part(skip, length, allocation.tree_blocks * BLOCK_BYTES),
+        ));
+        skip += length;
     }
 }
 
@@ -414,12 +478,13 @@ enum Structure {
     BlockBitmap(Group),
     InodeBitmap(Group),
     InodeTable(Group),
+    /// Adjacent blocks of the file, the first of which stands at `at`.
+    OrphanFile {
+        number: InodeNumber,
+        at: Block,
+    },
     /// By place in the inventory.
     Directory(usize),
-    ExtentTree {
-        number: InodeNumber,
-        allocation: Allocation,
-    },
     /// By place in the inventory.
     XattrBlock {
         index: usize,
@@ -446,13 +511,16 @@ impl Encode for Deferred {
                 let directory = fs.inventory.directory(&fs.tree, file);
                 directory::encode(
                     &directory,
-                    fs.options.hash_seed,
+                    fs.options.directory_style(),
                     fs.checksum.of_inode(file.number),
                     bytes,
                 );
             }
-            Structure::ExtentTree { number, allocation } => {
-                bytes.copy_from_slice(&fs.extent_tree(number, allocation).nodes);
+            Structure::OrphanFile { number, at } => {
+                let checksum = fs.checksum.of_inode(number);
+                for (block, bytes) in (at.0..).map(Block).zip(bytes.chunks_exact_mut(BLOCK_SIZE)) {
+                    orphan::encode_block(block, checksum, bytes);
+                }
             }
             Structure::XattrBlock { index, at } => {
                 let file = &fs.inventory.files()[index];

@@ -5,6 +5,8 @@
 //!
 //! Source: <https://docs.kernel.org/filesystems/ext4/dynamic.html#extent-tree>.
 
+use std::ops::Range;
+
 use zerocopy::IntoBytes;
 
 use super::checksum::Checksum;
@@ -34,27 +36,62 @@ pub(super) struct ExtentTree {
     pub nodes: Vec<u8>,
 }
 
-/// The extents of a file whose content lies in `runs`.
-pub(super) fn extents(runs: impl Iterator<Item = Run>) -> impl Iterator<Item = Extent> {
-    let mut logical = 0;
-    runs.flat_map(|run| {
-        (0..run.length.div_ceil(EXTENT_MAX_BLOCKS)).map(move |part| {
-            let before = part * EXTENT_MAX_BLOCKS;
-            Run {
-                start: Block(run.start.0 + before),
-                length: EXTENT_MAX_BLOCKS.min(run.length - before),
-            }
-        })
-    })
-    .map(move |run| {
+/// Which blocks of a file are mapped; the others are holes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mapped {
+    /// All, from the first on.
+    All(u64),
+    /// These, in order, not touching one another.
+    Ranges(Box<[Range<u64>]>),
+}
+
+/// The extents of a file whose mapped blocks lie in `runs`, one after the other.
+pub(super) fn extents(
+    mapped: &Mapped,
+    mut runs: impl Iterator<Item = Run>,
+) -> impl Iterator<Item = Extent> {
+    let mut ranges = mapped.ranges();
+    let mut range = 0..0;
+    let mut run = Run {
+        start: Block(0),
+        length: 0,
+    };
+    std::iter::from_fn(move || {
+        if range.is_empty() {
+            range = ranges.next()?;
+        }
+        if run.length == 0 {
+            run = runs.next()?;
+        }
+        let length = (range.end - range.start)
+            .min(run.length)
+            .min(EXTENT_MAX_BLOCKS);
         let extent = Extent {
-            logical,
+            logical: u32::try_from(range.start).expect("larger files were refused"),
             physical: run.start,
-            blocks: u16::try_from(run.length).expect("an extent has at most 32,768 blocks"),
+            blocks: u16::try_from(length).expect("an extent has at most 32,768 blocks"),
         };
-        logical = logical.wrapping_add(u32::from(extent.blocks));
-        extent
+        range.start += length;
+        run = run.split_at(length).1;
+        Some(extent)
     })
+}
+
+impl Mapped {
+    /// How many blocks are mapped.
+    pub(super) fn blocks(&self) -> u64 {
+        self.ranges().map(|range| range.end - range.start).sum()
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        let (all, ranges) = match self {
+            Self::All(blocks) => (Some(0..*blocks), [].as_slice()),
+            Self::Ranges(ranges) => (None, &**ranges),
+        };
+        all.into_iter()
+            .filter(|all| !all.is_empty())
+            .chain(ranges.iter().cloned())
+    }
 }
 
 /// Blocks of the tree of so many extents.
@@ -183,7 +220,7 @@ mod tests {
             start: Block(100),
             length: 2 * EXTENT_MAX_BLOCKS + 1,
         };
-        let extents: Vec<_> = extents([run].into_iter()).collect();
+        let extents: Vec<_> = extents(&Mapped::All(run.length), [run].into_iter()).collect();
         assert_eq!(
             extents
                 .iter()
@@ -202,8 +239,28 @@ mod tests {
     }
 
     #[test]
+    fn holes_are_passed_over() {
+        let runs = [
+            Run {
+                start: Block(10),
+                length: 3,
+            },
+            Run {
+                start: Block(20),
+                length: 4,
+            },
+        ];
+        let mapped = Mapped::Ranges([0..1, 5..8, 100..103].into());
+        let extents: Vec<_> = extents(&mapped, runs.into_iter())
+            .map(|extent| (extent.logical, extent.physical.0, extent.blocks))
+            .collect();
+        assert_eq!(extents, [(0, 10, 1), (5, 11, 2), (7, 20, 1), (100, 21, 3)]);
+        assert_eq!(mapped.blocks(), 7);
+    }
+
+    #[test]
     fn every_node_is_full_but_the_last_of_its_level() {
-        let extents: Vec<_> = (0..4 * 340 + 1)
+        let extents: Vec<_> = (0..=4 * 340)
             .map(|i| Extent {
                 logical: i,
                 physical: Block(u64::from(2 * i)),

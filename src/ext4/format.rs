@@ -149,33 +149,8 @@ pub(super) const JOURNAL_BACKUP_BLOCKS: u8 = 1;
 /// `s_checksum_type`: crc32c.
 pub(super) const CHECKSUM_CRC32C: u8 = 1;
 
-/// `s_feature_compat`: a kernel that does not know a bit may write all the same.
-pub(super) mod compat {
-    pub(in crate::ext4) const HAS_JOURNAL: u32 = 0x4;
-    pub(in crate::ext4) const EXT_ATTR: u32 = 0x8;
-    pub(in crate::ext4) const RESIZE_INODE: u32 = 0x10;
-    pub(in crate::ext4) const DIR_INDEX: u32 = 0x20;
-}
-
-/// `s_feature_incompat`: a kernel that does not know a bit must not mount.
-pub(super) mod incompat {
-    pub(in crate::ext4) const FILETYPE: u32 = 0x2;
-    pub(in crate::ext4) const EXTENTS: u32 = 0x40;
-    pub(in crate::ext4) const BIT64: u32 = 0x80;
-    pub(in crate::ext4) const FLEX_BG: u32 = 0x200;
-}
-
-/// `s_feature_ro_compat`: a kernel that does not know a bit may only read.
-pub(super) mod ro_compat {
-    pub(in crate::ext4) const SPARSE_SUPER: u32 = 0x1;
-    pub(in crate::ext4) const LARGE_FILE: u32 = 0x2;
-    pub(in crate::ext4) const HUGE_FILE: u32 = 0x8;
-    pub(in crate::ext4) const DIR_NLINK: u32 = 0x20;
-    pub(in crate::ext4) const EXTRA_ISIZE: u32 = 0x40;
-    pub(in crate::ext4) const METADATA_CSUM: u32 = 0x400;
-}
-
-/// Block group descriptor with the `64bit` feature: `struct ext4_group_desc`.
+/// Block group descriptor: `struct ext4_group_desc`. Without the `64bit` feature it
+/// ends behind its first 32 bytes.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub(super) struct GroupDescriptor {
@@ -208,6 +183,11 @@ pub(super) struct GroupDescriptor {
 }
 
 const _: () = assert!(size_of::<GroupDescriptor>() == 64);
+const _: () =
+    assert!(offset_of!(GroupDescriptor, bg_block_bitmap_hi) == SHORT_GROUP_DESCRIPTOR_SIZE);
+
+/// Bytes of a group descriptor without the `64bit` feature.
+pub(super) const SHORT_GROUP_DESCRIPTOR_SIZE: usize = 32;
 
 /// `bg_flags`: no inode of the group is used, and its bitmap is not written.
 pub(super) const BG_INODE_UNINIT: u16 = 1;
@@ -368,9 +348,6 @@ pub(super) struct DirectoryTail {
 
 /// `det_reserved_ft`.
 pub(super) const DIRECTORY_TAIL_TYPE: u8 = 0xDE;
-/// Bytes of a directory block that entries can take.
-pub(super) const DIRECTORY_BLOCK_SPACE: usize = BLOCK_SIZE - size_of::<DirectoryTail>();
-
 /// What the root of a hash tree says of it, behind `.` and `..`:
 /// `struct dx_root_info`.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -477,3 +454,15 @@ pub(super) fn structure_at<T: FromBytes + IntoBytes + KnownLayout>(
 pub(super) fn zeroed<T: FromZeros>() -> T {
     T::new_zeroed()
 }
+
+/// The end of a block of the orphan file: `struct ext4_orphan_block_tail`; before it
+/// stand inode numbers.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct OrphanBlockTail {
+    pub ob_magic: U32,
+    pub ob_checksum: U32,
+}
+
+/// `ob_magic`.
+pub(super) const ORPHAN_BLOCK_MAGIC: u32 = 0x0B10_CA04;

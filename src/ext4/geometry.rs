@@ -16,15 +16,7 @@
 
 use std::ops::Range;
 
-use super::format::GroupDescriptor;
 use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group, INODES_PER_BLOCK, Rank, u32_of};
-
-/// `s_log_groups_per_flex` of mke2fs: 16 groups keep their metadata together.
-pub(super) const LOG_GROUPS_PER_FLEX: u8 = 4;
-const GROUPS_PER_FLEX: u32 = 1 << LOG_GROUPS_PER_FLEX;
-
-/// Descriptors in a block.
-const DESCRIPTORS_PER_BLOCK: u32 = u32_of(BLOCK_SIZE / size_of::<GroupDescriptor>());
 
 /// The most reserved descriptor blocks: as many as one block has pointers to.
 const MAX_RESERVED_DESCRIPTOR_BLOCKS: u32 = u32_of(BLOCK_SIZE / size_of::<u32>());
@@ -41,8 +33,12 @@ pub(super) struct Shape {
     /// Inodes in each group: a multiple of [`INODES_PER_BLOCK`].
     pub inodes_per_group: u32,
     /// Block groups for which descriptors are reserved: those of the disk that the
-    /// filesystem may grow to.
+    /// filesystem may grow to; 0 without `resize_inode`.
     pub groups_when_grown: u32,
+    /// Bytes of a group descriptor.
+    pub descriptor_size: u32,
+    /// Groups whose metadata lies together, as a power of 2: 0 without `flex_bg`.
+    pub log_groups_per_flex: u8,
 }
 
 /// The places of all groups' metadata, for groups that are whole.
@@ -91,15 +87,24 @@ impl Run {
 impl Shape {
     /// Blocks of the group descriptors.
     pub(super) fn descriptor_blocks(self) -> u32 {
-        self.groups.div_ceil(DESCRIPTORS_PER_BLOCK)
+        self.groups.div_ceil(self.descriptors_per_block())
     }
 
     /// Blocks behind the group descriptors into which they can grow.
     pub(super) fn reserved_descriptor_blocks(self) -> u32 {
         self.groups_when_grown
-            .div_ceil(DESCRIPTORS_PER_BLOCK)
+            .div_ceil(self.descriptors_per_block())
             .saturating_sub(self.descriptor_blocks())
             .min(MAX_RESERVED_DESCRIPTOR_BLOCKS)
+    }
+
+    fn descriptors_per_block(self) -> u32 {
+        u32_of(BLOCK_SIZE) / self.descriptor_size
+    }
+
+    /// Groups whose metadata lies together.
+    fn groups_per_flex(self) -> u32 {
+        1 << self.log_groups_per_flex
     }
 
     /// Blocks of a group's inode table.
@@ -145,8 +150,8 @@ impl Geometry {
     pub(super) fn new(shape: Shape) -> Self {
         let mut metadata = Vec::with_capacity(shape.groups as usize);
         let mut taken: Vec<Range<u64>> = Vec::new();
-        for first in (0..shape.groups).step_by(GROUPS_PER_FLEX as usize) {
-            let groups = first..shape.groups.min(first + GROUPS_PER_FLEX);
+        for first in (0..shape.groups).step_by(1 << shape.log_groups_per_flex) {
+            let groups = first..shape.groups.min(first + shape.groups_per_flex());
             let count = groups.len();
             let mut next = Placement {
                 shape,
@@ -252,10 +257,15 @@ impl Geometry {
         })
     }
 
-    /// Whether all metadata in `group` is its own superblock and descriptors: what the
-    /// kernel assumes of a group whose block bitmap is not written.
-    pub(super) fn holds_only_its_superblock(&self, group: Group) -> bool {
-        let own = self.shape.superblock_run(group).map_or(0, |run| run.length);
+    /// Whether all metadata in `group` is its own: what the kernel assumes of a group
+    /// whose block bitmap is not written.
+    pub(super) fn holds_only_its_own(&self, group: Group) -> bool {
+        let tables = if self.shape.log_groups_per_flex == 0 {
+            2 + self.shape.inode_table_blocks()
+        } else {
+            0
+        };
+        let own = self.shape.superblock_run(group).map_or(0, |run| run.length) + tables;
         let (start, end) = (group.start(), Group(group.0 + 1).start());
         self.ranks_before(end) - self.ranks_before(start) == BLOCKS_PER_GROUP - own
     }
@@ -359,6 +369,8 @@ mod tests {
             groups,
             inodes_per_group,
             groups_when_grown: 32768,
+            descriptor_size: 64,
+            log_groups_per_flex: 4,
         }
     }
 
@@ -385,6 +397,8 @@ mod tests {
             groups: 12,
             inodes_per_group: 8000,
             groups_when_grown: 188 * 64,
+            descriptor_size: 64,
+            log_groups_per_flex: 4,
         });
         assert_eq!(
             geometry.metadata(Group(0)),
@@ -407,8 +421,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_block_is_given_twice(groups in 1..200_u32, table_blocks in 1..=2048_u32) {
-            let shape = shape(groups, table_blocks * INODES_PER_BLOCK);
+        fn no_block_is_given_twice(
+            groups in 1..200_u32,
+            table_blocks in 1..=2048_u32,
+            log_groups_per_flex in prop_oneof![Just(0_u8), Just(4)],
+        ) {
+            let shape = Shape { log_groups_per_flex, ..shape(groups, table_blocks * INODES_PER_BLOCK) };
             let geometry = Geometry::new(shape);
             let mut ranges: Vec<Range<u64>> = Vec::new();
             let mut give = |start: Block, length: u64| ranges.push(start.0..start.0 + length);

@@ -3,12 +3,15 @@
 //! Inodes are numbered, and blocks taken, from the start on. So a bitmap is a row of
 //! ones up to a bound, and then what metadata adds to it.
 
+use std::mem::offset_of;
+
 use zerocopy::IntoBytes;
 
 use super::checksum::Checksum;
-use super::format::{BG_BLOCK_UNINIT, BG_INODE_UNINIT, GroupDescriptor, structure_at, zeroed};
+use super::format::{BG_BLOCK_UNINIT, BG_INODE_UNINIT, GroupDescriptor, zeroed};
 use super::inventory::Inventory;
 use super::layout::{Layout, first_inode};
+use super::options::Uuid;
 use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group, InodeNumber};
 use crate::tree::Tree;
 
@@ -21,10 +24,29 @@ pub(super) struct Usage {
     pub directories: u32,
     /// Whether the block bitmap is left to the kernel.
     pub block_bitmap_implied: bool,
+    /// Whether unused inodes, and the bitmap of a group without others, are.
+    pub inodes_implied: bool,
+}
+
+/// How descriptors are checksummed; which says too whether a group's tables may be
+/// left to the kernel, for it trusts the flags only then.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum DescriptorChecksum {
+    /// Not at all.
+    None,
+    /// With 16 bits, for `uninit_bg`.
+    Crc16(Uuid),
+    /// With half of the filesystem's checksum, for `metadata_csum`.
+    Crc32c(Checksum),
 }
 
 /// The usage of every group.
-pub(super) fn usage(layout: &Layout, inventory: &Inventory, tree: &Tree) -> Vec<Usage> {
+pub(super) fn usage(
+    layout: &Layout,
+    inventory: &Inventory,
+    tree: &Tree,
+    checksum: DescriptorChecksum,
+) -> Vec<Usage> {
     let shape = layout.geometry.shape();
     let last_inode = inventory.last_number();
     let mut usage: Vec<_> = (0..shape.groups)
@@ -42,9 +64,11 @@ pub(super) fn usage(layout: &Layout, inventory: &Inventory, tree: &Tree) -> Vec<
                     .min(shape.inodes_per_group),
                 directories: 0,
                 // mke2fs always writes the last group's, for its padding.
-                block_bitmap_implied: group.0 + 1 < shape.groups
+                block_bitmap_implied: checksum.allows_implied_tables()
+                    && group.0 + 1 < shape.groups
                     && layout.frontier <= group.start()
-                    && layout.geometry.holds_only_its_superblock(group),
+                    && layout.geometry.holds_only_its_own(group),
+                inodes_implied: checksum.allows_implied_tables(),
             }
         })
         .collect();
@@ -55,6 +79,40 @@ pub(super) fn usage(layout: &Layout, inventory: &Inventory, tree: &Tree) -> Vec<
     }
     usage
 }
+
+impl Usage {
+    /// Whether the inode bitmap is left to the kernel.
+    pub(super) fn inode_bitmap_implied(&self) -> bool {
+        self.inodes_implied && self.used_inodes == 0
+    }
+}
+
+impl DescriptorChecksum {
+    fn allows_implied_tables(self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// `bg_checksum` of a descriptor, in which it is still 0.
+    fn of(self, group: Group, descriptor: &[u8]) -> u16 {
+        match self {
+            Self::None => 0,
+            Self::Crc16(uuid) => {
+                // The field itself is passed over, not counted as zeros.
+                let field = offset_of!(GroupDescriptor, bg_checksum);
+                let mut digest = CRC16.digest();
+                digest.update(&uuid.0);
+                digest.update(&group.0.to_le_bytes());
+                digest.update(&descriptor[..field]);
+                digest.update(&descriptor[field + size_of::<u16>()..]);
+                digest.finalize()
+            }
+            Self::Crc32c(checksum) => checksum.with_u32(group.0).with(descriptor).low(),
+        }
+    }
+}
+
+/// The CRC of `uninit_bg`: the kernel's `crc16`, begun with all ones.
+const CRC16: crc::Crc<u16> = crc::Crc::<u16>::new(&crc::CRC_16_MODBUS);
 
 /// A block bitmap: one bit for each block of the group, and ones for those that it
 /// does not have.
@@ -78,30 +136,32 @@ pub(super) fn encode_inode_bitmap(layout: &Layout, usage: Usage, bitmap: &mut [u
 }
 
 /// All group descriptors, in whole blocks. `checksum` is the filesystem's.
-pub(super) fn encode_descriptors(layout: &Layout, usage: &[Usage], checksum: Checksum) -> Vec<u8> {
+pub(super) fn encode_descriptors(
+    layout: &Layout,
+    usage: &[Usage],
+    checksum: Checksum,
+    descriptor_checksum: DescriptorChecksum,
+) -> Vec<u8> {
     let shape = layout.geometry.shape();
     let mut table = vec![0; shape.descriptor_blocks() as usize * BLOCK_SIZE];
     for ((group, usage), bytes) in (0..shape.groups)
         .map(Group)
         .zip(usage)
-        .zip(table.chunks_exact_mut(size_of::<GroupDescriptor>()))
+        .zip(table.chunks_exact_mut(shape.descriptor_size as usize))
     {
-        encode_descriptor(layout, group, *usage, checksum, bytes);
+        let mut descriptor = descriptor(layout, group, *usage, checksum);
+        let sum = descriptor_checksum.of(group, &descriptor.as_bytes()[..bytes.len()]);
+        descriptor.bg_checksum.set(sum);
+        bytes.copy_from_slice(&descriptor.as_bytes()[..bytes.len()]);
     }
     table
 }
 
-fn encode_descriptor(
-    layout: &Layout,
-    group: Group,
-    usage: Usage,
-    checksum: Checksum,
-    bytes: &mut [u8],
-) {
+/// A descriptor, but for its checksum.
+fn descriptor(layout: &Layout, group: Group, usage: Usage, checksum: Checksum) -> GroupDescriptor {
     let inodes = layout.geometry.shape().inodes_per_group;
     let places = layout.geometry.metadata(group);
-    let mut descriptor: GroupDescriptor = zeroed();
-    let d = &mut descriptor;
+    let mut d: GroupDescriptor = zeroed();
     d.bg_block_bitmap_lo.set(places.block_bitmap.low());
     d.bg_block_bitmap_hi.set(places.block_bitmap.high());
     d.bg_inode_bitmap_lo.set(places.inode_bitmap.low());
@@ -109,24 +169,26 @@ fn encode_descriptor(
     d.bg_inode_table_lo.set(places.inode_table.low());
     d.bg_inode_table_hi.set(places.inode_table.high());
     // A group has at most 32,768 of each, so that the high halves stay zero.
+    let free_inodes = half((inodes - usage.used_inodes).into());
     d.bg_free_blocks_count_lo.set(half(usage.free_blocks));
-    d.bg_free_inodes_count_lo
-        .set(half((inodes - usage.used_inodes).into()));
-    d.bg_itable_unused_lo
-        .set(half((inodes - usage.used_inodes).into()));
+    d.bg_free_inodes_count_lo.set(free_inodes);
     d.bg_used_dirs_count_lo.set(half(usage.directories.into()));
+    if usage.inodes_implied {
+        d.bg_itable_unused_lo.set(free_inodes);
+    }
 
+    let mut flags = 0;
     let mut bitmap = [0; BLOCK_SIZE];
     if usage.block_bitmap_implied {
-        d.bg_flags.set(d.bg_flags.get() | BG_BLOCK_UNINIT);
+        flags |= BG_BLOCK_UNINIT;
     } else {
         encode_block_bitmap(layout, group, &mut bitmap);
         let sum = checksum.with(&bitmap);
         d.bg_block_bitmap_csum_lo.set(sum.low());
         d.bg_block_bitmap_csum_hi.set(sum.high());
     }
-    if usage.used_inodes == 0 {
-        d.bg_flags.set(d.bg_flags.get() | BG_INODE_UNINIT);
+    if usage.inode_bitmap_implied() {
+        flags |= BG_INODE_UNINIT;
     } else {
         bitmap.fill(0);
         encode_inode_bitmap(layout, usage, &mut bitmap);
@@ -134,10 +196,8 @@ fn encode_descriptor(
         d.bg_inode_bitmap_csum_lo.set(sum.low());
         d.bg_inode_bitmap_csum_hi.set(sum.high());
     }
-
-    let sum = checksum.with_u32(group.0).with(descriptor.as_bytes()).low();
-    descriptor.bg_checksum.set(sum);
-    *structure_at(bytes, 0) = descriptor;
+    d.bg_flags.set(flags);
+    d
 }
 
 /// The end of `group`, which for the last one is the filesystem's.

@@ -83,6 +83,7 @@ impl Fields<'_> {
         }
         self.xattrs.encode_in_inode(&mut inode.i_xattrs);
 
+        // Without checksums both halves stay 0.
         let sum = checksum.with(&bytes[..INODE_SIZE]);
         let inode: &mut Inode = structure_at(bytes, 0);
         inode.i_checksum_lo.set(sum.low());

@@ -3,11 +3,14 @@
 use std::fmt;
 
 use super::directory::{self, Directory, Entry};
+use super::extent::Mapped;
+use super::features::Feature;
 use super::format::file_type;
 use super::inode::{SHORT_SYMLINK, TIME_RANGE};
-use super::options::HashSeed;
-use super::units::{InodeNumber, blocks_of};
+use super::options::Options;
+use super::units::{BLOCK_BYTES, InodeNumber, blocks_of};
 use super::xattr::{Placed, XattrError};
+use crate::source::Source;
 use crate::tree::{Kind, Metadata, Name, Node, NodeId, Timestamp, Tree};
 
 /// Every file, in the order in which a walk meets them: a directory, then its entries
@@ -17,6 +20,7 @@ pub(super) struct Inventory {
     files: Vec<File>,
     /// By node.
     numbers: Vec<Option<InodeNumber>>,
+    has_orphan_file: bool,
 }
 
 /// A file and what it needs.
@@ -29,7 +33,9 @@ pub(super) struct File {
     /// Names, `.` and `..` among them.
     pub links: u32,
     /// Blocks of content, or of entries.
-    pub content_blocks: u64,
+    pub content: Mapped,
+    /// Whether it is a directory that is a hash tree.
+    pub indexed: bool,
     /// Whether it has extended attributes that do not fit into the inode.
     pub xattr_block: bool,
 }
@@ -73,6 +79,15 @@ pub enum Unfit {
     /// A file with more names than `i_links_count` can count.
     #[error("it has more than {} hard links", Inventory::MAX_LINKS)]
     Links,
+    /// A directory with more subdirectories than `i_links_count` can count.
+    #[error("it has more than {} subdirectories, which takes the feature dir_nlink", Inventory::MAX_LINKS - 2)]
+    Subdirectories,
+    /// A file with more blocks of 512 bytes than 32 bits can count.
+    #[error("it has {size} bytes, and a file of 2 TiB or more takes the feature huge_file")]
+    HugeFile {
+        /// Bytes.
+        size: u64,
+    },
     /// A directory with two names.
     #[error("it is a directory that has another name already")]
     DirectoryLink,
@@ -82,6 +97,26 @@ pub enum Unfit {
         /// Seconds from 1970.
         seconds: i64,
     },
+    /// More nanoseconds than a second has.
+    #[error("its time has {nanoseconds} nanoseconds; a second has fewer than 1000000000")]
+    Nanoseconds {
+        /// Nanoseconds.
+        nanoseconds: u32,
+    },
+    /// Bits that are no permissions.
+    #[error("its mode is {mode:o}; permissions are at most 7777")]
+    Mode {
+        /// The mode.
+        mode: u16,
+    },
+    /// A device number that the kernel has no room for.
+    #[error("it is the device {major}:{minor}; the kernel has at most {MAX_MAJOR}:{MAX_MINOR}")]
+    Device {
+        /// The driver.
+        major: u32,
+        /// The device.
+        minor: u32,
+    },
     /// Extended attributes that cannot be stored.
     #[error(transparent)]
     Xattrs(#[from] XattrError),
@@ -89,6 +124,13 @@ pub enum Unfit {
     #[error("e2fsck needs a directory there")]
     LostAndFound,
 }
+
+/// Bytes of the smallest file that has too many sectors for the low half of `i_blocks`.
+const HUGE_FILE_SIZE: u64 = 2 << 40;
+
+/// Device numbers have 12 bits for the driver and 20 for the device.
+const MAX_MAJOR: u32 = (1 << 12) - 1;
+const MAX_MINOR: u32 = (1 << 20) - 1;
 
 /// Where e2fsck puts files that it finds without a name.
 const LOST_AND_FOUND: &[u8] = b"lost+found";
@@ -98,67 +140,33 @@ const LOST_AND_FOUND_BLOCKS: u64 = 4;
 impl Inventory {
     /// Bytes of the largest file: extents count blocks with 32 bits, of which the last
     /// number is kept for the end.
-    pub(super) const MAX_FILE_SIZE: u64 = (u32::MAX as u64 - 1) * super::units::BLOCK_BYTES;
+    pub(super) const MAX_FILE_SIZE: u64 = (u32::MAX as u64 - 1) * BLOCK_BYTES;
     /// Bytes of the longest symlink: a path and its NUL fit into a page.
     pub(super) const MAX_SYMLINK: usize = 4095;
     /// Names of a file; a directory with more says that it has one.
     pub(super) const MAX_LINKS: u32 = 65_000;
 
     /// Numbers the files of `tree`, which is given a `/lost+found` if it has none.
-    pub(super) fn new(tree: &mut Tree, seed: HashSeed, time: Timestamp) -> Result<Self, UnfitFile> {
-        let lost_and_found = ensure_lost_and_found(tree, time)?;
-        let tree = &*tree;
-        let mut inventory = Self {
-            files: Vec::with_capacity(tree.len()),
-            numbers: vec![None; tree.len()],
+    pub(super) fn new(tree: &mut Tree, options: &Options) -> Result<Self, UnfitFile> {
+        let lost_and_found = ensure_lost_and_found(tree, options.filesystem_time())?;
+        let mut walk = Walk {
+            tree,
+            options,
+            inventory: Self {
+                files: Vec::with_capacity(tree.len()),
+                numbers: vec![None; tree.len()],
+                has_orphan_file: options.features.has(Feature::OrphanFile),
+            },
+            path: Path::default(),
         };
-        let mut path = Path::default();
-        let at = |path: &Path<'_>, reason| UnfitFile {
-            path: path.to_string(),
-            reason,
-        };
-
-        inventory
-            .add(tree, Tree::ROOT, InodeNumber::ROOT, seed)
-            .map_err(|reason| at(&path, reason))?;
-        inventory
-            .add(tree, lost_and_found, InodeNumber::ROOT, seed)
-            .map_err(|reason| at(&path, reason))?;
-        let lost_and_found = &mut inventory.files[1];
-        lost_and_found.content_blocks = lost_and_found.content_blocks.max(LOST_AND_FOUND_BLOCKS);
-
-        let mut open = vec![(InodeNumber::ROOT, tree.entries(Tree::ROOT))];
-        while let Some((parent, entries)) = open.last_mut() {
-            let parent = *parent;
-            let Some((name, node)) = entries.next() else {
-                open.pop();
-                path.leave();
-                continue;
-            };
-            path.enter(name);
-            let known = inventory.numbers[node.index()];
-            let number = match known {
-                Some(number) if number != InodeNumber::FIRST || parent != InodeNumber::ROOT => {
-                    inventory
-                        .add_link(tree, number)
-                        .map_err(|reason| at(&path, reason))?;
-                    path.leave();
-                    continue;
-                }
-                Some(number) => number,
-                None => inventory
-                    .add(tree, node, parent, seed)
-                    .map_err(|reason| at(&path, reason))?,
-            };
-            if tree.node(node).is_directory() {
-                let links = &mut inventory.file_mut(parent).links;
-                *links += 1;
-                open.push((number, tree.entries(node)));
-            } else {
-                path.leave();
-            }
-        }
-        Ok(inventory)
+        walk.add(Tree::ROOT, InodeNumber::ROOT)?;
+        let name = lost_and_found_name();
+        walk.path.enter(&name);
+        walk.add(lost_and_found, InodeNumber::ROOT)?;
+        walk.path.leave();
+        walk.inventory.files[1].leave_room();
+        walk.descend(lost_and_found)?;
+        Ok(walk.inventory)
     }
 
     /// All files, in order of their numbers.
@@ -168,7 +176,12 @@ impl Inventory {
 
     /// The highest number in use.
     pub(super) fn last_number(&self) -> InodeNumber {
-        number_at(self.files.len() - 1)
+        number_at(self.files.len() - usize::from(!self.has_orphan_file))
+    }
+
+    /// The number of the orphan file, which follows all others.
+    pub(super) fn orphan_file(&self) -> Option<InodeNumber> {
+        self.has_orphan_file.then(|| number_at(self.files.len()))
     }
 
     /// The file with `number`; nothing for a reserved one.
@@ -194,48 +207,119 @@ impl Inventory {
         }
     }
 
-    fn add(
-        &mut self,
-        tree: &Tree,
-        node: NodeId,
-        parent: InodeNumber,
-        seed: HashSeed,
-    ) -> Result<InodeNumber, Unfit> {
-        let number = number_at(self.files.len());
-        let Node { metadata, kind } = tree.node(node);
-        self.numbers[node.index()] = Some(number);
-        self.files.push(File {
-            number,
-            node,
-            parent,
-            // A directory is named by `.` too.
-            links: if matches!(kind, Kind::Directory(_)) {
-                2
-            } else {
-                1
-            },
-            content_blocks: content_blocks(kind, seed)?,
-            xattr_block: needs_xattr_block(metadata)?,
-        });
-        Ok(number)
+    fn file_mut(&mut self, number: InodeNumber) -> &mut File {
+        let index = index_of(number).expect("no reserved inode has a name");
+        &mut self.files[index]
     }
+}
 
-    /// Counts one more name of a file that was met before.
-    fn add_link(&mut self, tree: &Tree, number: InodeNumber) -> Result<(), Unfit> {
-        let file = self.file_mut(number);
-        if tree.node(file.node).is_directory() {
-            return Err(Unfit::DirectoryLink);
+impl File {
+    /// Gives `lost+found` empty blocks, for files that e2fsck finds; a hash tree has room
+    /// in its leaves.
+    fn leave_room(&mut self) {
+        if !self.indexed {
+            self.content = Mapped::All(self.content.blocks().max(LOST_AND_FOUND_BLOCKS));
         }
-        file.links += 1;
-        if file.links > Self::MAX_LINKS {
-            return Err(Unfit::Links);
+    }
+}
+
+/// A walk over a tree that numbers what it meets.
+struct Walk<'a> {
+    tree: &'a Tree,
+    options: &'a Options,
+    inventory: Inventory,
+    path: Path<'a>,
+}
+
+impl Walk<'_> {
+    /// Walks all of the tree. The root and `lost_and_found` have their numbers.
+    fn descend(&mut self, lost_and_found: NodeId) -> Result<(), UnfitFile> {
+        let mut numbered_only = Some(lost_and_found);
+        let mut open = vec![(InodeNumber::ROOT, self.tree.entries(Tree::ROOT))];
+        while let Some((parent, entries)) = open.last_mut() {
+            let Some((name, node)) = entries.next() else {
+                open.pop();
+                self.path.leave();
+                continue;
+            };
+            let parent = *parent;
+            self.path.enter(name);
+            let number = match self.inventory.numbers[node.index()] {
+                None => self.add(node, parent)?,
+                Some(number) if numbered_only == Some(node) => {
+                    numbered_only = None;
+                    number
+                }
+                Some(number) => {
+                    self.add_link(number)?;
+                    self.path.leave();
+                    continue;
+                }
+            };
+            if self.tree.node(node).is_directory() {
+                self.add_subdirectory(parent)?;
+                open.push((number, self.tree.entries(node)));
+            } else {
+                self.path.leave();
+            }
         }
         Ok(())
     }
 
-    fn file_mut(&mut self, number: InodeNumber) -> &mut File {
-        let index = index_of(number).expect("no reserved inode has a name");
-        &mut self.files[index]
+    /// Numbers a file that the walk meets for the first time.
+    fn add(&mut self, node: NodeId, parent: InodeNumber) -> Result<InodeNumber, UnfitFile> {
+        let number = number_at(self.inventory.files.len());
+        let Node { metadata, kind } = self.tree.node(node);
+        let is_directory = matches!(kind, Kind::Directory(_));
+        let file = || {
+            let (content, indexed) = content(kind, self.options)?;
+            Ok(File {
+                number,
+                node,
+                parent,
+                // A directory is named by `.` too.
+                links: if is_directory { 2 } else { 1 },
+                content,
+                indexed,
+                xattr_block: needs_xattr_block(metadata)?,
+            })
+        };
+        let file = file().map_err(|reason| self.unfit(reason))?;
+        self.inventory.numbers[node.index()] = Some(number);
+        self.inventory.files.push(file);
+        Ok(number)
+    }
+
+    /// Counts one more name of a file that was met before.
+    fn add_link(&mut self, number: InodeNumber) -> Result<(), UnfitFile> {
+        let file = self.inventory.file_mut(number);
+        file.links += 1;
+        let (node, links) = (file.node, file.links);
+        if self.tree.node(node).is_directory() {
+            return Err(self.unfit(Unfit::DirectoryLink));
+        }
+        if links > Inventory::MAX_LINKS {
+            return Err(self.unfit(Unfit::Links));
+        }
+        Ok(())
+    }
+
+    /// Counts the `..` of a directory in `parent`.
+    fn add_subdirectory(&mut self, parent: InodeNumber) -> Result<(), UnfitFile> {
+        let links = &mut self.inventory.file_mut(parent).links;
+        *links += 1;
+        if *links > Inventory::MAX_LINKS && !self.options.features.has(Feature::DirNlink) {
+            self.path.leave();
+            return Err(self.unfit(Unfit::Subdirectories));
+        }
+        Ok(())
+    }
+
+    fn unfit(&self, reason: Unfit) -> UnfitFile {
+        UnfitFile {
+            path: self.path.to_string(),
+            reason,
+        }
     }
 }
 
@@ -254,8 +338,12 @@ fn index_of(number: InodeNumber) -> Option<usize> {
     Some((number.0.checked_sub(InodeNumber::FIRST.0)? + 1) as usize)
 }
 
+fn lost_and_found_name() -> Name {
+    Name::new(LOST_AND_FOUND).expect("it is a name")
+}
+
 fn ensure_lost_and_found(tree: &mut Tree, time: Timestamp) -> Result<NodeId, UnfitFile> {
-    let name = Name::new(LOST_AND_FOUND).expect("it is a name");
+    let name = lost_and_found_name();
     let node = match tree.lookup(Tree::ROOT, &name) {
         Some(node) => node,
         None => tree
@@ -276,29 +364,69 @@ fn ensure_lost_and_found(tree: &mut Tree, time: Timestamp) -> Result<NodeId, Unf
     }
 }
 
-fn content_blocks(kind: &Kind, seed: HashSeed) -> Result<u64, Unfit> {
-    match kind {
+/// What a file's content takes, and whether it is a hash tree.
+fn content(kind: &Kind, options: &Options) -> Result<(Mapped, bool), Unfit> {
+    let blocks = match kind {
         Kind::Directory(entries) => {
-            directory::block_count(entries.keys().map(Name::as_bytes), seed).map_err(
+            let names = entries.keys().map(Name::as_bytes);
+            let size = directory::size(names, options.directory_style()).map_err(
                 |directory::TooManyEntries| Unfit::Entries {
                     entries: entries.len(),
                 },
-            )
+            )?;
+            return Ok((Mapped::All(size.blocks), size.indexed));
         }
-        Kind::File(source) if source.length > Inventory::MAX_FILE_SIZE => Err(Unfit::FileSize {
-            size: source.length,
-        }),
-        Kind::File(source) => Ok(blocks_of(source.length)),
+        Kind::File(source) => return Ok((file_content(source, options)?, false)),
         Kind::Symlink(target) => match target.len() {
-            1..SHORT_SYMLINK => Ok(0),
-            SHORT_SYMLINK..=Inventory::MAX_SYMLINK => Ok(1),
-            length => Err(Unfit::SymlinkLength { length }),
+            1..SHORT_SYMLINK => 0,
+            SHORT_SYMLINK..=Inventory::MAX_SYMLINK => 1,
+            length => return Err(Unfit::SymlinkLength { length }),
         },
-        Kind::CharacterDevice(_) | Kind::BlockDevice(_) | Kind::Fifo => Ok(0),
-    }
+        Kind::CharacterDevice(number) | Kind::BlockDevice(number) => {
+            if number.major > MAX_MAJOR || number.minor > MAX_MINOR {
+                return Err(Unfit::Device {
+                    major: number.major,
+                    minor: number.minor,
+                });
+            }
+            0
+        }
+        Kind::Fifo => 0,
+    };
+    Ok((Mapped::All(blocks), false))
 }
 
+fn file_content(source: &Source, options: &Options) -> Result<Mapped, Unfit> {
+    let size = source.length;
+    if size > Inventory::MAX_FILE_SIZE {
+        return Err(Unfit::FileSize { size });
+    }
+    if size >= HUGE_FILE_SIZE && !options.features.has(Feature::HugeFile) {
+        return Err(Unfit::HugeFile { size });
+    }
+    Ok(match &source.data {
+        None => Mapped::All(blocks_of(size)),
+        Some(ranges) => Mapped::Ranges(
+            ranges
+                .iter()
+                .map(|range| range.start / BLOCK_BYTES..blocks_of(range.end))
+                .collect(),
+        ),
+    })
+}
+
+/// Whether extended attributes need a block, if the inode can hold the rest.
 fn needs_xattr_block(metadata: &Metadata) -> Result<bool, Unfit> {
+    if metadata.mode & !0o7777 != 0 {
+        return Err(Unfit::Mode {
+            mode: metadata.mode,
+        });
+    }
+    if metadata.mtime.nanoseconds >= 1_000_000_000 {
+        return Err(Unfit::Nanoseconds {
+            nanoseconds: metadata.mtime.nanoseconds,
+        });
+    }
     let seconds = metadata.mtime.seconds;
     if !TIME_RANGE.contains(&seconds) {
         return Err(Unfit::Time { seconds });

@@ -62,7 +62,7 @@ mod tests {
             (32 << 20, 1024),
         ] {
             assert_eq!(
-                default_blocks(blocks) as usize * BLOCK_SIZE >> 20,
+                (default_blocks(blocks) as usize * BLOCK_SIZE) >> 20,
                 journal_mib
             );
         }

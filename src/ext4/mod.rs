@@ -20,6 +20,7 @@ mod checksum;
 mod directory;
 mod encode;
 mod extent;
+mod features;
 mod format;
 mod geometry;
 mod group;
@@ -29,14 +30,19 @@ mod inventory;
 mod journal;
 mod layout;
 mod options;
+mod orphan;
 mod resize;
 mod superblock;
 mod units;
 mod xattr;
 
+pub use features::{Feature, Features, FeaturesError};
 pub use inventory::{Unfit, UnfitFile};
-pub use layout::TooManyBlocks;
-pub use options::{HashSeed, Label, LabelTooLong, Options, Uuid, UuidError};
+pub use layout::SizeError;
+pub use options::{
+    GrowTo, HashSeed, InodeRatio, JournalSize, Label, LabelTooLong, Options, OutOfRange,
+    ReservedPercent, Uuid, UuidError,
+};
 pub use xattr::XattrError;
 
 use encode::Filesystem;
@@ -44,7 +50,7 @@ use inventory::Inventory;
 use layout::Layout;
 
 use crate::image::Pieces;
-use crate::tree::{Timestamp, Tree};
+use crate::tree::Tree;
 
 /// Why a tree could not become a filesystem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,17 +58,16 @@ pub enum LayoutError {
     /// A file that ext4 cannot hold.
     #[error(transparent)]
     Unfit(#[from] UnfitFile),
-    /// More than ext4 can hold.
+    /// More than the filesystem can hold.
     #[error(transparent)]
-    TooManyBlocks(#[from] TooManyBlocks),
+    Size(#[from] SizeError),
 }
 
-/// The filesystem that holds `tree`, as small as `options` allow.
+/// The filesystem that holds `tree`, as large as `options` say or as small as they allow.
 ///
 /// `tree`'s root is a directory; it is given a `lost+found` if it has none.
 pub fn lay_out(mut tree: Tree, options: &Options) -> Result<Pieces, LayoutError> {
-    let time = Timestamp::from_seconds(options.time.into());
-    let inventory = Inventory::new(&mut tree, options.hash_seed, time)?;
+    let inventory = Inventory::new(&mut tree, options)?;
     let layout = Layout::fit(&inventory, options)?;
     Ok(Filesystem::new(tree, options.clone(), inventory, layout).into_pieces())
 }

@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use super::directory::Style;
+use super::features::{Feature, Features};
+use super::units::{BLOCK_BYTES, BLOCKS_PER_GROUP, blocks_of};
+use crate::tree::Timestamp;
+
 /// The choices that make one filesystem of a tree.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -17,10 +22,23 @@ pub struct Options {
     /// Time of the filesystem itself and of what the tree has no time for: seconds
     /// from 1970.
     pub time: u32,
-    /// Bytes to leave free, rounded up to blocks.
+    /// What the filesystem uses of ext4.
+    pub features: Features,
+    /// Bytes of the whole image; the least that will do if not given.
+    pub size: Option<u64>,
+    /// Bytes to leave free at least, rounded up to blocks.
     pub free_bytes: u64,
-    /// Inodes to leave free.
+    /// Inodes to leave free at least.
     pub free_inodes: u32,
+    /// Hundredths of the blocks that only root may take.
+    pub reserved_percent: ReservedPercent,
+    /// Bytes of disk for each inode; there are more if the tree needs more.
+    pub inode_ratio: InodeRatio,
+    /// Bytes of the journal; what mke2fs takes for the size, at least 16 MiB, if not
+    /// given.
+    pub journal_size: Option<JournalSize>,
+    /// Bytes of the largest disk that the filesystem may grow to while it is mounted.
+    pub grow_to: GrowTo,
 }
 
 /// A volume's name: at most [`Label::MAX_LENGTH`] bytes, without NUL.
@@ -53,7 +71,166 @@ pub struct UuidError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HashSeed(pub [u8; 16]);
 
+/// A share of the blocks, in hundredths: 0 to 50.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReservedPercent(u8);
+
+/// Bytes of disk for each inode: 4 KiB to 64 MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InodeRatio(u32);
+
+/// Bytes of a journal: 4 MiB to 40 GB, in whole blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalSize(u64);
+
+/// Bytes of a disk to grow to: below 16 TiB, where block numbers need more than the 32
+/// bits that the resize inode has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrowTo(u64);
+
+/// A number out of its range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{value} is out of range: {expected}")]
+pub struct OutOfRange {
+    /// What was asked for.
+    pub value: u64,
+    /// What is allowed.
+    pub expected: &'static str,
+}
+
+impl TryFrom<u64> for ReservedPercent {
+    type Error = OutOfRange;
+
+    fn try_from(percent: u64) -> Result<Self, OutOfRange> {
+        let error = OutOfRange {
+            value: percent,
+            expected: "expected 0 to 50 percent",
+        };
+        u8::try_from(percent)
+            .ok()
+            .filter(|percent| *percent <= 50)
+            .map(Self)
+            .ok_or(error)
+    }
+}
+
+impl ReservedPercent {
+    /// mke2fs' default.
+    pub const DEFAULT: Self = Self(5);
+
+    /// So much of `blocks`, rounded down.
+    pub(super) fn of(self, blocks: u64) -> u64 {
+        blocks * u64::from(self.0) / 100
+    }
+}
+
+impl TryFrom<u64> for InodeRatio {
+    type Error = OutOfRange;
+
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
+        let error = OutOfRange {
+            value: bytes,
+            expected: "expected 4096 (4 KiB) to 67108864 (64 MiB) bytes of disk for each inode",
+        };
+        u32::try_from(bytes)
+            .ok()
+            .filter(|bytes| (4 << 10..=64 << 20).contains(bytes))
+            .map(Self)
+            .ok_or(error)
+    }
+}
+
+impl InodeRatio {
+    /// mke2fs' default: 16 KiB.
+    pub const DEFAULT: Self = Self(16384);
+
+    /// Bytes of disk.
+    pub(super) fn bytes(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u64> for JournalSize {
+    type Error = OutOfRange;
+
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
+        const MAX: u64 = 10_240_000 * BLOCK_BYTES;
+        if bytes.is_multiple_of(BLOCK_BYTES) && (1024 * BLOCK_BYTES..=MAX).contains(&bytes) {
+            return Ok(Self(bytes));
+        }
+        Err(OutOfRange {
+            value: bytes,
+            expected: "expected 4194304 (4 MiB) to 41943040000 bytes, a multiple of 4096",
+        })
+    }
+}
+
+impl JournalSize {
+    /// Blocks of the journal.
+    pub(super) fn blocks(self) -> u32 {
+        u32::try_from(self.0 / BLOCK_BYTES).expect("the largest journal has 10,240,000 blocks")
+    }
+}
+
+impl TryFrom<u64> for GrowTo {
+    type Error = OutOfRange;
+
+    fn try_from(bytes: u64) -> Result<Self, OutOfRange> {
+        if bytes < 16 << 40 {
+            return Ok(Self(bytes));
+        }
+        Err(OutOfRange {
+            value: bytes,
+            expected: "expected fewer than 17592186044416 bytes (16 TiB), which is as far as the resize inode reaches",
+        })
+    }
+}
+
+impl GrowTo {
+    /// 4 TiB: larger than the cards and volumes of today.
+    pub const DEFAULT: Self = Self(4 << 40);
+
+    /// Block groups of such a disk.
+    pub(super) fn groups(self) -> u32 {
+        let groups = blocks_of(self.0).div_ceil(BLOCKS_PER_GROUP);
+        u32::try_from(groups).expect("16 TiB have 131,072 groups")
+    }
+}
+
 impl Options {
+    /// The time of what belongs to the filesystem itself.
+    pub(super) fn filesystem_time(&self) -> Timestamp {
+        Timestamp::from_seconds(self.time.into())
+    }
+
+    /// How the filesystem has its directories.
+    pub(super) fn directory_style(&self) -> Style {
+        Style {
+            seed: self.hash_seed,
+            indexed: self.features.has(Feature::DirIndex),
+            checksums: self.features.has(Feature::MetadataCsum),
+        }
+    }
+
+    /// The choices of someone who only chose a UUID.
+    #[must_use]
+    pub fn new(uuid: Uuid) -> Self {
+        Self {
+            label: Label::default(),
+            uuid,
+            hash_seed: HashSeed::of(uuid),
+            time: 1,
+            features: Features::default_profile(),
+            size: None,
+            free_bytes: Self::DEFAULT_FREE_BYTES,
+            free_inodes: Self::DEFAULT_FREE_INODES,
+            reserved_percent: ReservedPercent::DEFAULT,
+            inode_ratio: InodeRatio::DEFAULT,
+            journal_size: None,
+            grow_to: GrowTo::DEFAULT,
+        }
+    }
+
     /// Free bytes unless told otherwise: what nixpkgs' `make-ext4-fs.nix` leaves, for
     /// a first boot needs some.
     pub const DEFAULT_FREE_BYTES: u64 = 16 << 20;

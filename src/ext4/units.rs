@@ -62,7 +62,7 @@ impl Group {
 }
 
 impl InodeNumber {
-    /// The root directory.
+    /// The root directory, among the reserved ones.
     pub(super) const ROOT: Self = Self(2);
     /// What holds the blocks into which the group descriptors may grow.
     pub(super) const RESIZE: Self = Self(7);

@@ -1,13 +1,9 @@
 //! Cutting pieces into batches: the unit in which a thread makes and writes bytes.
 
-use std::fs::File;
-use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-use super::{Content, Piece, Pieces, WriteError};
-use crate::source::{Origin, Source};
+use super::{Content, Piece, Pieces};
+use crate::source::ReadError;
 
 /// Adjacent bytes of an image, all of them covered by pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,34 +26,32 @@ pub(super) fn batches(pieces: &Pieces) -> Vec<Batch> {
         let end = piece.offset + piece.length;
         let mut at = piece.offset;
         while at < end {
-            let room = match batches.last_mut() {
-                Some(batch) if batch.range.end == at => {
-                    BATCH_BYTES.saturating_sub(batch.range.end - batch.range.start)
-                }
-                _ => 0,
-            };
-            let length = match piece.content {
-                Content::Encoded(_) if room > 0 => end - at,
-                _ => (end - at).min(room),
-            };
-            match batches.last_mut() {
-                Some(batch) if length > 0 => {
-                    batch.range.end += length;
-                    at += length;
-                }
-                _ => batches.push(Batch {
+            let mut batch = batches
+                .pop_if(|last| last.range.end == at && last.room() > 0)
+                .unwrap_or(Batch {
                     range: at..at,
                     first: index,
-                }),
-            }
+                });
+            at = match piece.content {
+                // What is encoded as a whole is not cut.
+                Content::Encoded(_) => end,
+                _ => end.min(at + batch.room()),
+            };
+            batch.range.end = at;
+            batches.push(batch);
         }
     }
     batches
 }
 
 impl Batch {
+    /// Bytes that it may still take.
+    fn room(&self) -> u64 {
+        BATCH_BYTES.saturating_sub(self.range.end - self.range.start)
+    }
+
     /// Makes the bytes of the batch in `buffer`, whatever it held before.
-    pub(super) fn fill(&self, pieces: &Pieces, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
+    pub(super) fn fill(&self, pieces: &Pieces, buffer: &mut Vec<u8>) -> Result<(), ReadError> {
         let length = in_memory(self.range.end - self.range.start);
         if buffer.len() < length {
             buffer.resize(length, 0);
@@ -78,7 +72,7 @@ impl Batch {
 }
 
 /// The bytes of `piece` from `skip` on.
-fn fill(piece: &Piece, skip: u64, bytes: &mut [u8]) -> Result<(), WriteError> {
+fn fill(piece: &Piece, skip: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
     match &piece.content {
         Content::Zeros => bytes.fill(0),
         Content::Encoded(structure) => {
@@ -94,59 +88,11 @@ fn fill(piece: &Piece, skip: u64, bytes: &mut [u8]) -> Result<(), WriteError> {
             let (content, padding) = bytes.split_at_mut(in_memory(left.min(bytes.len() as u64)));
             padding.fill(0);
             if !content.is_empty() {
-                read(source, start, content)?;
+                source.read_at(start, content)?;
             }
         }
     }
     Ok(())
-}
-
-/// Reads the bytes of `source` from `start` on.
-fn read(source: &Source, start: u64, bytes: &mut [u8]) -> Result<(), WriteError> {
-    match &source.origin {
-        Origin::Bytes(all) => bytes.copy_from_slice(&all[in_memory(start)..][..bytes.len()]),
-        Origin::HostFile(file) => read_whole_file(&file.path(), source.length, start, bytes)?,
-        Origin::Range { path, offset } => {
-            let read = File::open(path).and_then(|file| file.read_exact_at(bytes, offset + start));
-            read.map_err(|error| read_error(path, error))?;
-        }
-    }
-    Ok(())
-}
-
-/// Reads from a file of the host that must have the size that the scan saw.
-fn read_whole_file(
-    path: &Path,
-    expected: u64,
-    start: u64,
-    bytes: &mut [u8],
-) -> Result<(), WriteError> {
-    let size_changed = |found| WriteError::SizeChanged {
-        path: path.into(),
-        expected,
-        found,
-    };
-    let file = File::open(path).map_err(|error| read_error(path, error))?;
-    let size = || {
-        file.metadata()
-            .map(|metadata| metadata.len())
-            .map_err(|error| read_error(path, error))
-    };
-    let found = size()?;
-    if found != expected {
-        return Err(size_changed(found));
-    }
-    match file.read_exact_at(bytes, start) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(size_changed(size()?)),
-        read => read.map_err(|error| read_error(path, error)),
-    }
-}
-
-fn read_error(path: &Path, source: io::Error) -> WriteError {
-    WriteError::Read {
-        path: path.into(),
-        source,
-    }
 }
 
 fn in_memory(bytes: u64) -> usize {

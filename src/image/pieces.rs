@@ -47,10 +47,10 @@ pub trait Encode: Send + Sync + std::fmt::Debug {
 }
 
 impl Content {
-    /// What is left of the content, of `whole` bytes, behind its first `skip` bytes:
+    /// `length` bytes of the content, of `whole` bytes, behind its first `skip` bytes:
     /// for a piece that had to be cut.
     #[must_use]
-    pub fn part(&self, skip: u64, whole: u64) -> Self {
+    pub fn part(&self, skip: u64, length: u64, whole: u64) -> Self {
         match self {
             Self::Source {
                 source,
@@ -59,12 +59,12 @@ impl Content {
                 source: source.clone(),
                 skip: before + skip,
             },
-            Self::Encoded(inner) => Self::Encoded(Arc::new(Part {
+            Self::Encoded(inner) if length < whole => Self::Encoded(Arc::new(Part {
                 inner: inner.clone(),
                 skip,
                 whole,
             })),
-            Self::Zeros => Self::Zeros,
+            whole => whole.clone(),
         }
     }
 }

@@ -3,34 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Pieces;
 use super::batch::{Batch, batches};
+use crate::source::ReadError;
 
 /// Why an image could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// A source could not be read.
-    #[error("cannot read {}", path.display())]
-    Read {
-        /// The source.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A source has another size than when it was scanned.
-    #[error("{} changed while the image was built: it had {expected} bytes when it was scanned and has {found} now; build again when nothing writes to it", path.display())]
-    SizeChanged {
-        /// The source.
-        path: PathBuf,
-        /// Bytes at the scan.
-        expected: u64,
-        /// Bytes now.
-        found: u64,
-    },
+    #[error(transparent)]
+    Source(#[from] ReadError),
     /// The image's own file refused.
     #[error("cannot write the image at byte {offset}")]
     Write {
@@ -212,10 +197,7 @@ mod tests {
             directory: directory.path().into(),
             name: Name::new("grown").unwrap(),
         };
-        let source = Source {
-            length: 5,
-            origin: Origin::HostFile(host_file),
-        };
+        let source = Source::new(5, Origin::HostFile(host_file));
         let content = Content::Source { source, skip: 0 };
         let pieces = Pieces::new(
             4096,
@@ -232,7 +214,7 @@ mod tests {
         )
         .unwrap_err();
         assert!(
-            matches!(&error, WriteError::SizeChanged { path, expected: 5, found: 6 } if path.ends_with("grown")),
+            matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: 5, found: 6 }) if path.ends_with("grown")),
             "{error}"
         );
     }

@@ -70,7 +70,10 @@ fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Resu
         .zip(buffers)
         .map(|(batch, buffer)| batch.fill(pieces, buffer))
         .collect();
-    results.into_iter().collect()
+    results
+        .into_iter()
+        .collect::<Result<(), _>>()
+        .map_err(WriteError::from)
 }
 
 /// What goes into the encoder, with how much already went.

@@ -57,7 +57,9 @@ fn what_is_null_has_its_default() {
         "graphs": null, "contents": null, "registration": null, "time": null, "output": null,
         "imageName": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
-            "label": null, "uuid": null, "hashSeed": null, "freeBytes": null, "freeInodes": null,
+            "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
+            "freeBytes": null, "freeInodes": null, "reservedPercent": null, "inodeRatio": null,
+            "journalSize": null, "growTo": null, "sparse": null,
         },
     }));
     assert_eq!(format!("{nulls:?}"), format!("{:?}", spec(json!({}))));

@@ -214,10 +214,7 @@ fn look_at(path: &Path, mtime: Timestamp) -> Result<Node, ScanError> {
 fn file(directory: Arc<Path>, name: Name, stat: &Stat, mtime: Timestamp) -> Node {
     let executable = stat.permissions().mode() & 0o100 != 0; // as Nix's archive.cc decides
     let mode = if executable { 0o555 } else { 0o444 };
-    let source = Source {
-        length: stat.len(),
-        origin: Origin::HostFile(HostFile { directory, name }),
-    };
+    let source = Source::new(stat.len(), Origin::HostFile(HostFile { directory, name }));
     Node::file(Metadata::of_root(mode, mtime), source)
 }
 

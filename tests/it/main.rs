@@ -2,11 +2,24 @@
 //!
 //! They need what `cargo xtask test` prepares; see [`support`].
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, and says where; helpers are tests too"
+)]
+
+mod determinism;
+mod exact;
+mod flash;
 mod harness;
+mod mke2fs;
+mod mounted;
 mod nix;
 mod nix_contents;
 mod nix_functions;
 mod nix_refused;
 mod nix_reproducible;
 mod process;
+mod random;
+mod readers;
+mod refused;
 mod support;

@@ -306,13 +306,11 @@ impl Unpacking {
 
     fn kind(&self, entry: &Entry) -> Result<Kind, ArchiveFault> {
         Ok(match entry.kind() {
-            EntryType::Regular | EntryType::Continuous => Kind::File(Source {
-                length: entry.size,
-                origin: Origin::Range {
-                    path: self.path.clone(),
-                    offset: entry.content,
-                },
-            }),
+            EntryType::Regular | EntryType::Continuous => {
+                let path = self.path.clone();
+                let offset = entry.content;
+                Kind::File(Source::new(entry.size, Origin::Range { path, offset }))
+            }
             EntryType::Directory => Kind::Directory(std::collections::BTreeMap::new()),
             EntryType::Symlink if entry.link.is_empty() => return Err(ArchiveFault::EmptySymlink),
             EntryType::Symlink => Kind::Symlink(entry.link.clone().into()),

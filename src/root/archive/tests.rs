@@ -85,6 +85,7 @@ fn a_file_keeps_its_metadata_and_its_content_stays_where_it_is() {
     let Kind::File(Source {
         length: 7,
         origin: Origin::Range { offset, .. },
+        ..
     }) = node.kind
     else {
         panic!("{node:?}")
@@ -383,7 +384,7 @@ proptest! {
         }
         if let Ok(mut unpacked) = unpack_bytes(&bytes) {
             for node in unpacked.tree.nodes_mut() {
-                if let Kind::File(Source { length: size, origin: Origin::Range { offset, .. } }) = &node.kind {
+                if let Kind::File(Source { length: size, origin: Origin::Range { offset, .. }, .. }) = &node.kind {
                     prop_assert!(offset + size <= length as u64);
                 }
             }
