@@ -1,8 +1,6 @@
 //! Real builds by real releases of Nix, in their sandboxes: from a closure to an image,
 //! and from the image back to a store.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,5 @@
 //! What stands in an image beside its closure, built by Nix and seen by the kernel.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

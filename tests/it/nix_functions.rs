@@ -1,8 +1,6 @@
 //! The Nix functions and the flake, evaluated by real releases of Nix. What is tested stands
 //! in `tests/nix`; see the README there.
 
-#![expect(clippy::unwrap_used, reason = "all of this is a test")]
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

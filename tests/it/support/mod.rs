@@ -1,7 +1,6 @@
 //! What the tests share.
 
 #![allow(dead_code, reason = "the subjects that need the rest are on their way")]
-#![allow(clippy::unwrap_used, reason = "all of this is for tests")]
 
 pub(crate) mod built;
 pub(crate) mod command;
