@@ -1,11 +1,11 @@
 //! Real builds by real releases of Nix, in their sandboxes: from a closure to an image,
 //! and from the image back to a store.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::built::{build, expression, make_ext4_fs};
+use crate::support::built::{build, copied, expression, make_ext4_fs};
 use crate::support::command::{describe, output, run};
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
@@ -106,44 +106,61 @@ fn an_image_becomes_a_store_of_every_nix() {
 fn becomes_a_store(image: &Path, nix: Nix, top: &str) {
     let closure = nix.closure(&[top]);
     let directory = temporary::directory();
-    let image = writable_copy(image, directory.path());
-    let mounted = Mounted::writable(&image);
-    let root = mounted.root();
-    let nix_store = || {
-        let mut command = nix.command("nix-store");
-        command.arg("--store").arg(root);
-        command
-    };
+    use_as_store(image, nix, directory.path(), top, ":");
 
-    let registration = File::open(root.join("nix-path-registration")).unwrap();
-    run(nix_store().arg("--load-db").stdin(registration));
-    let mut verify = nix_store();
-    let verified = output(verify.args(["--verify", "--check-contents"]));
-    let complaints = String::from_utf8_lossy(&verified.stderr);
-    assert!(
-        verified.status.success() && complaints.lines().all(|line| line.ends_with("...")),
-        "{}",
-        describe(&verify, &verified)
-    );
-
-    let dumped = PathInfo::parse(&run(nix_store().arg("--dump-db")));
-    assert_eq!(dumped, closure);
-    let requisites = run(nix_store().args(["--query", "--requisites", top]));
-    assert_eq!(requisites.lines().count(), closure.len());
-
-    drop(mounted);
-    e2fsck_is_silent(&image);
+    let told = |name: &str| fs::read_to_string(directory.path().join(name)).unwrap();
+    assert_eq!(PathInfo::parse(&told("database")), closure);
+    assert_eq!(told("requisites").lines().count(), closure.len());
+    e2fsck_is_silent(image);
 }
 
+#[test]
+#[should_panic(expected = "Nix finds something wrong")]
+fn nix_finds_a_byte_that_is_wrong() {
+    let directory = temporary::directory();
+    let image = build(Nix::Machine, &make_ext4_fs(HOSTILE));
+    let file = Nix::Machine.build(&["--expr", &expression("hostile.file")]);
+    let change = r#"echo eile >"root$top""#;
+    use_as_store(&image, Nix::Machine, directory.path(), &file, change);
+}
+
+/// Mounts `image`, does `change` in it, has `nix` load the registration and hash all of the
+/// store, and unmounts it. In `directory` stand then the `database`, and the `requisites` of the
+/// store path `top`.
+///
+/// All of it in one mount namespace: one that another test makes meanwhile, as each sandbox
+/// does, would hold on to the mount, and the filesystem be in use when it is judged.
 #[track_caller]
-fn writable_copy(image: &Path, directory: &Path) -> PathBuf {
-    let copy = directory.join("copy.img");
-    // With its holes.
-    run(Command::new("cp")
-        .args(["--sparse=always", "--no-preserve=mode"])
+fn use_as_store(image: &Path, nix: Nix, directory: &Path, top: &str, change: &str) {
+    let script = format!(
+        r#"
+        image=$0 top=$1; shift
+        mkdir root
+        mount -t ext4 -o loop "$image" root
+        {change}
+        "$@" --store "$PWD/root" --load-db <root/nix-path-registration
+        "$@" --store "$PWD/root" --verify --check-contents
+        "$@" --store "$PWD/root" --dump-db >database
+        "$@" --store "$PWD/root" --query --requisites "$top" >requisites
+        umount root"#
+    );
+    let nix_store = nix.command("nix-store");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-euc", &script])
         .arg(image)
-        .arg(&copy));
-    copy
+        .arg(top)
+        .arg(nix_store.get_program())
+        .args(nix_store.get_args())
+        .current_dir(directory);
+    let output = output(&mut command);
+    // It may say what it does.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.lines().all(|line| line.ends_with("...")),
+        "Nix finds something wrong\n{}",
+        describe(&command, &output)
+    );
 }
 
 #[test]
@@ -199,8 +216,7 @@ fn an_image_of_another_platforms_closure_is_built_on_this_one() {
             nix.build(&[&platform[..], &["--expr", &expression]].concat())
         };
         let closure = nix.closure(&[&build(&closure)]);
-        let image = nix.seen_from_outside(&build(&image));
-        e2fsck_is_silent(&image);
+        let image = copied(&nix.seen_from_outside(&build(&image)));
         holds_closure(&image, nix, &closure);
     }
 }

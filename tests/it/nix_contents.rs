@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
-use crate::support::built::{build, digest, expression, make_ext4_fs, path, unpacked};
+use crate::support::built::{
+    Built, build, copied, digest, expression, make_ext4_fs, path, unpacked,
+};
 use crate::support::env;
-use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
 use crate::support::nix::{Nix, PathInfo};
 use crate::support::temporary;
@@ -71,7 +72,7 @@ fn assert_entries<const N: usize>(root: &Path, expected: [(&str, Entry); N]) {
 
 /// The image of `tests/nix/image.nix`, with more `arguments`.
 #[track_caller]
-fn populated(nix: Nix, arguments: &str) -> PathBuf {
+fn populated(nix: Nix, arguments: &str) -> Built {
     let file = env::checkout().join("tests/nix/image.nix");
     let expression = format!(
         "(import {file} {{
@@ -385,7 +386,7 @@ fn an_output_that_is_a_directory_holds_the_image_and_the_registration() {
 
     let (directory, names) = in_directory(r#"compressImage = true; imageName = "A disk.zst";"#);
     assert_eq!(names, ["A disk.zst", "nix-path-registration"]);
-    let (_temporary, image) = unpacked(&directory.join("A disk.zst"));
+    let image = unpacked(&directory.join("A disk.zst"));
     assert_eq!(digest(&image), digest(&plain));
 
     // Beside the image it stands even if it does not stand in it.
@@ -393,8 +394,8 @@ fn an_output_that_is_a_directory_holds_the_image_and_the_registration() {
     assert_eq!(names, ["nix-path-registration", "root.img"]);
     let registration = fs::read_to_string(directory.join("nix-path-registration")).unwrap();
     assert_eq!(PathInfo::parse(&registration), closure);
-    e2fsck_is_silent(&directory.join("root.img"));
-    let mounted = Mounted::read_only(&directory.join("root.img"));
+    let image = copied(&directory.join("root.img"));
+    let mounted = Mounted::read_only(&image);
     assert!(!mounted.root().join("nix-path-registration").exists());
     assert!(
         mounted

@@ -1,12 +1,15 @@
-//! Images that Nix builds, each judged by e2fsck before a test sees it.
+//! Images that Nix builds, each copied, and judged by e2fsck, before a test sees it.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use super::command::run;
 use super::env;
 use super::fsck::e2fsck_is_silent;
 use super::nix::Nix;
@@ -49,23 +52,61 @@ pub(crate) fn path(file: &Path) -> String {
     format!("(/. + {:?})", file.expect("the tests' own paths are text"))
 }
 
-/// What `nix` builds of `expression`: an image, plain, and sound.
-#[track_caller]
-pub(crate) fn build(nix: Nix, expression: &str) -> PathBuf {
-    let image = nix.seen_from_outside(&nix.build(&["--expr", expression]));
-    e2fsck_is_silent(&image);
-    image
+/// An image of the test's own, sound; gone with the value.
+///
+/// What stands in the store is the same file to every test that builds it, and what one of them
+/// has mounted is in use to e2fsck, and busy, in the others.
+#[derive(Debug)]
+pub(crate) struct Built {
+    image: PathBuf,
+    /// What the image goes with.
+    _directory: TempDir,
 }
 
-/// The content of a compressed image, sound; its directory is gone with the value.
+impl Deref for Built {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.image
+    }
+}
+
+/// What `nix` builds of `expression`, which is a plain image.
 #[track_caller]
-pub(crate) fn unpacked(compressed: &Path) -> (TempDir, PathBuf) {
+pub(crate) fn build(nix: Nix, expression: &str) -> Built {
+    copied(&nix.seen_from_outside(&nix.build(&["--expr", expression])))
+}
+
+/// A copy of a plain image.
+#[track_caller]
+pub(crate) fn copied(image: &Path) -> Built {
+    judged(|copy| {
+        let mut cp = Command::new("cp");
+        cp.args(["--sparse=always", "--no-preserve=mode"]);
+        run(cp.arg(image).arg(copy));
+    })
+}
+
+/// The content of a compressed image.
+#[track_caller]
+pub(crate) fn unpacked(compressed: &Path) -> Built {
+    judged(|image| {
+        let from = File::open(compressed).unwrap();
+        zstd::stream::copy_decode(from, File::create(image).unwrap()).unwrap();
+    })
+}
+
+/// What `make` writes to the path that it is given.
+#[track_caller]
+fn judged(make: impl FnOnce(&Path)) -> Built {
     let directory = temporary::directory();
-    let image = directory.path().join("unpacked.img");
-    let from = File::open(compressed).unwrap();
-    zstd::stream::copy_decode(from, File::create(&image).unwrap()).unwrap();
+    let image = directory.path().join("image");
+    make(&image);
     e2fsck_is_silent(&image);
-    (directory, image)
+    Built {
+        image,
+        _directory: directory,
+    }
 }
 
 /// The SHA-256 of a file's bytes, in hex.

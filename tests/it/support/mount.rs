@@ -19,20 +19,9 @@ impl Mounted {
     /// Mounts `image` through a loop device, without replaying its journal.
     #[track_caller]
     pub(crate) fn read_only(image: &Path) -> Self {
-        Self::with_options(image, "loop,ro,noload")
-    }
-
-    /// Mounts `image` through a loop device, to be changed.
-    #[track_caller]
-    pub(crate) fn writable(image: &Path) -> Self {
-        Self::with_options(image, "loop")
-    }
-
-    #[track_caller]
-    fn with_options(image: &Path, options: &str) -> Self {
         let directory = temporary::directory();
         run(Command::new("mount")
-            .args(["-t", "ext4", "-o", options])
+            .args(["-t", "ext4", "-o", "loop,ro,noload"])
             .arg(image)
             .arg(directory.path()));
         Self { directory }
