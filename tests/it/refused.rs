@@ -2,10 +2,10 @@
 
 use nix2image::ext4::{LayoutError, SizeError, Unfit, XattrError, lay_out};
 use nix2image::source::{Origin, Source};
-use nix2image::tree::{Node, Timestamp, Tree};
+use nix2image::tree::{Kind, Node, Timestamp, Tree};
 
 use crate::support::sample::{
-    directory, empty, file, metadata, name, put, symlink, tight, tree_of, with_xattrs,
+    device, directory, empty, file, metadata, name, put, symlink, tight, tree_of, with_xattrs,
 };
 
 /// Why `tree` is refused, and at which path.
@@ -51,6 +51,16 @@ fn times_before_1901_and_after_2446() {
         let mut node = file("");
         node.metadata.mtime = Timestamp::from_seconds(seconds);
         assert_eq!(refusal_of(node), Unfit::Time { seconds });
+    }
+}
+
+/// e2fsck 1.47 says of them that they "are likely pre-1970".
+#[test]
+fn times_from_2310_to_2378_which_e2fsck_mistakes() {
+    for seconds in [(3_i64 << 32) - (1 << 31), (3 << 32) - 1] {
+        let mut node = file("");
+        node.metadata.mtime = Timestamp::from_seconds(seconds);
+        assert_eq!(refusal_of(node), Unfit::MistakenTime { seconds });
     }
 }
 
@@ -163,5 +173,68 @@ fn more_content_than_16_tib() {
     assert!(
         matches!(error, LayoutError::Size(SizeError::TooManyBlocks { .. })),
         "{error}"
+    );
+}
+
+#[test]
+fn a_lost_and_found_with_two_names() {
+    let mut tree = empty();
+    let lost_and_found = put(&mut tree, Tree::ROOT, "lost+found", directory());
+    tree.link(Tree::ROOT, name("zwice"), lost_and_found)
+        .unwrap();
+    assert_eq!(refusal(tree).1, Unfit::DirectoryLink);
+}
+
+/// Linux has 12 bits for a driver and 20 for a device.
+#[test]
+fn device_numbers_of_more_than_12_and_20_bits() {
+    for (major, minor) in [(4096, 0), (0, 1 << 20), (u32::MAX, u32::MAX)] {
+        let mut tree = empty();
+        put(
+            &mut tree,
+            Tree::ROOT,
+            "device",
+            device(Kind::CharacterDevice, major, minor),
+        );
+        assert_eq!(refusal(tree).0, "/device");
+    }
+}
+
+#[test]
+fn a_root_that_is_no_directory() {
+    let laid_out = std::panic::catch_unwind(|| lay_out(Tree::new(file("")), &tight()));
+    let error = laid_out.expect("it is an error").unwrap_err();
+    assert!(error.to_string().contains('/'), "{error}");
+}
+
+#[test]
+fn modes_of_more_than_12_bits() {
+    let mut node = file("");
+    node.metadata.mode = 0o100_644;
+    let mut tree = empty();
+    put(&mut tree, Tree::ROOT, "file", node);
+    assert_eq!(refusal(tree).0, "/file");
+}
+
+#[test]
+fn nanoseconds_of_a_second_and_more() {
+    let mut node = file("");
+    node.metadata.mtime.nanoseconds = 1_000_000_000;
+    let mut tree = empty();
+    put(&mut tree, Tree::ROOT, "file", node);
+    assert_eq!(refusal(tree).0, "/file");
+}
+
+#[test]
+fn times_of_the_root_and_of_lost_and_found() {
+    let late = Timestamp::from_seconds(1 << 40);
+    let mut tree = empty();
+    tree.node_mut(Tree::ROOT).metadata.mtime = late;
+    assert_eq!(refusal(tree).0, "/");
+    let mut lost_and_found = directory();
+    lost_and_found.metadata.mtime = late;
+    assert_eq!(
+        refusal(tree_of([("lost+found", lost_and_found)])).0,
+        "/lost+found"
     );
 }
