@@ -77,7 +77,7 @@ fn what_does_not_fit_is_named() {
         (inside, "would stand at or in /nix/store/"),
         (above, "nix2image.contents[0].target"),
         (no_mode, "nix2image.contents[0].mode"),
-        (not_tar, "contents[0].source cannot be unpacked: "),
+        (not_tar, "nix2image.contents[0].source cannot be unpacked: "),
     ] {
         let image = make_ext4_fs(&format!(
             r#"storePaths = [ hostile ]; volumeLabel = "label"; contents = [ {contents} ];"#
@@ -165,7 +165,7 @@ fn what_a_nar_cannot_hold_is_named_with_its_type() {
         let item = json!({ "source": FakeStore::store_path(), "target": "/a" });
         let in_contents = Direct::new(json!({ "contents": [item] }), &[]);
         let builder = in_contents.builder_with_store(fake.store());
-        let complaint = format!("contents[0].source cannot be taken: {complaint}");
+        let complaint = format!("nix2image.contents[0].source cannot be taken: {complaint}");
         refuses(&in_contents, builder, 1, &complaint);
     }
 }
