@@ -1,6 +1,7 @@
 //! Real builds by real releases of Nix, in their sandboxes: from a closure to an image,
 //! and from the image back to a store.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,15 +25,20 @@ fn closure(nix: Nix, body: &str) -> Vec<PathInfo> {
 
 #[test]
 fn the_releases_of_nix_differ() {
-    let versions = Nix::ALL.map(|nix| run(nix.command("nix").arg("--version")));
-    assert_ne!(versions[0], versions[1]);
+    let versions: BTreeSet<_> = Nix::all()
+        .into_iter()
+        .map(|nix| run(nix.command("nix").arg("--version")))
+        .collect();
+    assert_eq!(versions.len(), Nix::all().len());
 }
 
 #[test]
 fn the_closures_are_the_same_under_every_nix() {
     for body in ["small", "hostile"] {
-        let [machine, other] = Nix::ALL.map(|nix| closure(nix, body));
-        assert_eq!(machine, other);
+        let machine = closure(Nix::Machine, body);
+        for nix in Nix::all() {
+            assert_eq!(closure(nix, body), machine, "{nix:?}");
+        }
     }
 }
 
@@ -44,7 +50,7 @@ fn an_image_holds_a_closure_of_debian_packages() {
 
 #[test]
 fn an_image_holds_a_closure_of_hostile_names() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         let image = build(nix, &make_ext4_fs(HOSTILE));
         holds_closure(&image, nix, &closure(nix, "hostile"));
     }
@@ -91,7 +97,7 @@ fn holds_closure(image: &Path, nix: Nix, closure: &[PathInfo]) {
 
 #[test]
 fn an_image_becomes_a_store_of_every_nix() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         for (body, arguments) in [("small", SMALL), ("hostile", HOSTILE)] {
             let image = build(nix, &make_ext4_fs(arguments));
             let top = nix.build(&["--expr", &expression(body)]);
@@ -171,7 +177,7 @@ fn the_self_check_passes_on_debian_packages() {
 
 #[test]
 fn an_image_keeps_its_closure_alive_only_where_nix_cannot_do_otherwise() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         let discards = nix.evaluate(&expression(&format!(
             "(nix2image.makeExt4Fs {{ {HOSTILE} }}) ? unsafeDiscardReferences"
         )));
@@ -185,7 +191,7 @@ fn an_image_keeps_its_closure_alive_only_where_nix_cannot_do_otherwise() {
     }
     // Where it can be had it can also be declined.
     let kept = format!("{HOSTILE} unsafeDiscardReferences = false;");
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         let image = nix.build(&["--expr", &make_ext4_fs(&kept)]);
         assert!(!nix.query(&["--references", &image]).is_empty());
     }
@@ -194,7 +200,7 @@ fn an_image_keeps_its_closure_alive_only_where_nix_cannot_do_otherwise() {
 /// What is built on one platform may hold what another one runs.
 #[test]
 fn an_image_of_another_platforms_closure_is_built_on_this_one() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         let this = nix.evaluate("builtins.currentSystem");
         let other = match this.as_str().unwrap() {
             "x86_64-linux" => "aarch64-linux",

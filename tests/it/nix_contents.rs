@@ -92,8 +92,10 @@ const ROOT: (u32, u32) = (0, 0);
 
 #[test]
 fn the_commands_that_populate_an_image_keep_their_modes_and_links() {
-    let [image, other] = Nix::ALL.map(|nix| populated(nix, ""));
-    assert_eq!(digest(&image), digest(&other));
+    let image = populated(Nix::Machine, "");
+    for nix in Nix::all() {
+        assert_eq!(digest(&populated(nix, "")), digest(&image), "{nix:?}");
+    }
 
     let mounted = Mounted::read_only(&image);
     let root = mounted.root();
@@ -407,7 +409,7 @@ fn an_output_that_is_a_directory_holds_the_image_and_the_registration() {
 
 #[test]
 fn an_image_of_no_store_paths_has_an_empty_store() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         let arguments = r#"storePaths = [ ]; volumeLabel = ""; freeBytes = 0; freeInodes = 0;"#;
         let image = build(nix, &make_ext4_fs(arguments));
         let mounted = Mounted::read_only(&image);

@@ -46,7 +46,7 @@ fn failures(nix: Nix, nixpkgs: &Path, file: &str, options: &[&str]) -> String {
 
 #[test]
 fn the_functions_do_what_they_say() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         for tree in trees() {
             assert_eq!(failures(nix, &tree, "default.nix", &[]), "[]", "{nix:?}");
         }
@@ -55,7 +55,7 @@ fn the_functions_do_what_they_say() {
 
 #[test]
 fn what_is_written_to_the_store_is_what_it_should_be() {
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         for tree in trees() {
             let options = ["--read-write-mode"];
             assert_eq!(failures(nix, &tree, "path.nix", &options), "[]", "{nix:?}");
@@ -70,7 +70,7 @@ fn a_wrong_call_is_refused_by_name() {
         let text = fs::read_to_string(&file).unwrap();
         let first = text.lines().next().unwrap();
         let expected = first.strip_prefix("# error: ").unwrap();
-        for nix in Nix::ALL {
+        for nix in Nix::all() {
             let mut command = nix.command("nix-instantiate");
             let stderr = without_colours(&run_to_failure(command.arg(&file)));
             assert!(stderr.contains(expected), "{nix:?}: {stderr}");
@@ -131,7 +131,7 @@ fn flake_trees(copy: &Path) -> Vec<PathBuf> {
 fn the_flake_shows_its_outputs() {
     let copy = tracked_files();
     let flake = format!("path:{}", copy.path().display());
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         // Newer ones leave the other system out.
         let system = nix.evaluate("builtins.currentSystem");
         let system = system.as_str().unwrap();
@@ -157,7 +157,7 @@ fn the_flake_shows_its_outputs() {
 fn the_flake_has_jobs_for_both_systems() {
     let copy = tracked_files();
     let jobs = format!("path:{}#hydraJobs", copy.path().display());
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         for tree in flake_trees(copy.path()) {
             let mut eval = flake_command(nix, &["eval", "--json"], &tree);
             let jobs: Value = serde_json::from_str(&run(eval.arg(&jobs))).unwrap();
@@ -174,7 +174,7 @@ fn the_flake_has_jobs_for_both_systems() {
 fn the_flake_is_checked() {
     let copy = tracked_files();
     let flake = format!("path:{}", copy.path().display());
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         for tree in flake_trees(copy.path()) {
             run(flake_command(nix, &["flake", "check", "--no-build"], &tree).arg(&flake));
         }
@@ -201,7 +201,7 @@ fn the_template_and_the_flakes_of_the_documents_give_images() {
     let template = copy.join("nix/template");
     let readme = flake_in(&copy.join("README.md"));
     let page = flake_in(&copy.join("docs/make-ext4-fs.md"));
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         for tree in flake_trees(copy) {
             for (directory, attribute) in [
                 (template.as_path(), "packages.x86_64-linux.default"),

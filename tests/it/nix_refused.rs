@@ -52,7 +52,7 @@ fn a_directory_that_may_not_be_entered_is_named_with_the_remedy() {
       args = [ "sh" "-euc" "$builder mkdir -p $out/inner/closed; : >$out/inner/closed/file;
         $builder chmod 644 $out/inner/closed" ];
     }"#;
-    for nix in Nix::ALL {
+    for nix in Nix::all() {
         let path = nix.build(&["--expr", &expression(locked)]);
         let image = make_ext4_fs(&format!(
             r#"storePaths = [ ({locked}) ]; volumeLabel = "label";"#
@@ -82,7 +82,7 @@ fn what_does_not_fit_is_named() {
         let image = make_ext4_fs(&format!(
             r#"storePaths = [ hostile ]; volumeLabel = "label"; contents = [ {contents} ];"#
         ));
-        for nix in Nix::ALL {
+        for nix in Nix::all() {
             let message = refused_by(nix, &image);
             assert!(message.contains(expected), "{message}");
         }

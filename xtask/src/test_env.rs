@@ -13,11 +13,11 @@ use crate::{closure, nix};
 /// built of it is linked beside it.
 const SMALL_CLOSURE: &str = "test-env/small";
 
-/// A small closure, and another release of Nix.
+/// A small closure, and other releases of Nix.
 pub(crate) struct TestEnv {
     small_closure: PathBuf,
-    /// The Debian suite whose Nix the tests run beside the machine's own.
-    other_suite: &'static str,
+    /// The Debian suites whose Nix the tests run beside the machine's own.
+    other_suites: Vec<&'static str>,
     nix_in: PathBuf,
     /// Where `nix_in` keeps the roots of other Nix releases: they outlive the checkout.
     nix_roots: PathBuf,
@@ -31,7 +31,7 @@ impl TestEnv {
         let temporary = std::env::temp_dir();
         let env = Self {
             small_closure: workspace.target.join(SMALL_CLOSURE),
-            other_suite: other_suite(workspace)?,
+            other_suites: other_suites(workspace)?,
             nix_in: workspace.root.join("tests/nix-versions/nix-in"),
             nix_in_paths: format!("{}:{}", workspace.target.display(), temporary.display()),
             nix_roots: workspace
@@ -44,14 +44,12 @@ impl TestEnv {
             small_closure(workspace)?;
             Ok(())
         })?;
-        step("make the root of the other Nix", || {
-            let Self {
-                nix_in,
-                other_suite,
-                ..
-            } = &env;
-            let nix = cmd!(workspace.shell, "{nix_in} {other_suite} nix --version");
-            env.tell(nix).run()?;
+        step("make the roots of the other releases of Nix", || {
+            let nix_in = &env.nix_in;
+            for suite in &env.other_suites {
+                let nix = cmd!(workspace.shell, "{nix_in} {suite} nix --version");
+                env.tell(nix).run()?;
+            }
             Ok(())
         })?;
         Ok(env)
@@ -64,7 +62,7 @@ impl TestEnv {
             .env("NIX_ROOTS", &self.nix_roots)
             .env("NIX2IMAGE_SMALL_CLOSURE", &self.small_closure)
             .env("NIX2IMAGE_NIX_IN", &self.nix_in)
-            .env("NIX2IMAGE_NIX_IN_SUITE", self.other_suite)
+            .env("NIX2IMAGE_NIX_IN_SUITES", self.other_suites.join(" "))
     }
 }
 
@@ -85,12 +83,13 @@ pub(crate) fn small_closure(workspace: &Workspace) -> Result<String> {
     )
 }
 
-/// The suite with another Nix than this machine's: trixie's is 2.26, bookworm's 2.8.
-fn other_suite(workspace: &Workspace) -> Result<&'static str> {
+/// The suites with another Nix than this machine's. Bookworm has 2.8, trixie 2.26, and
+/// forky, which moves on, the newest.
+fn other_suites(workspace: &Workspace) -> Result<Vec<&'static str>> {
     let machine = cmd!(workspace.shell, "nix --version").quiet().read()?;
     Ok(if machine.contains(" 2.26.") {
-        "forky"
+        vec!["forky"]
     } else {
-        "trixie"
+        vec!["trixie", "forky"]
     })
 }

@@ -33,10 +33,11 @@ pub(crate) fn nix_in() -> PathBuf {
     path("NIX2IMAGE_NIX_IN")
 }
 
-/// The Debian suite whose Nix `nix-in` runs.
+/// The Debian suites whose Nix `nix-in` runs.
 #[track_caller]
-pub(crate) fn nix_in_suite() -> String {
-    variable("NIX2IMAGE_NIX_IN_SUITE")
+pub(crate) fn nix_in_suites() -> Vec<String> {
+    let suites = variable("NIX2IMAGE_NIX_IN_SUITES");
+    suites.split_whitespace().map(str::to_owned).collect()
 }
 
 /// The directory of the roots that `nix-in` runs commands in, one per suite.

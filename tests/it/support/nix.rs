@@ -50,23 +50,43 @@ fn lines(text: &str) -> Vec<String> {
 pub(crate) enum Nix {
     /// The machine's own: Debian bookworm's is 2.8.
     Machine,
-    /// That of another Debian suite, through `nix-in`: trixie's is 2.26.
-    Other,
+    /// That of Debian trixie, 2.26, through `nix-in`.
+    Trixie,
+    /// That of Debian forky, the newest, through `nix-in`.
+    Forky,
 }
 
 impl Nix {
-    /// All that we test with.
-    pub(crate) const ALL: [Self; 2] = [Self::Machine, Self::Other];
+    /// All that we test with, the machine's own first.
+    #[track_caller]
+    pub(crate) fn all() -> Vec<Self> {
+        let suites = env::nix_in_suites();
+        let is_there = |nix: &Self| {
+            nix.suite()
+                .is_none_or(|suite| suites.iter().any(|s| s == suite))
+        };
+        let all = [Self::Machine, Self::Trixie, Self::Forky];
+        all.into_iter().filter(is_there).collect()
+    }
+
+    /// The Debian suite that has it; none for the machine's own.
+    fn suite(self) -> Option<&'static str> {
+        match self {
+            Self::Machine => None,
+            Self::Trixie => Some("trixie"),
+            Self::Forky => Some("forky"),
+        }
+    }
 
     /// A command that will run under this Nix. It sees the checkout, the target
     /// directory, and temporary directories at their own paths.
     #[track_caller]
     pub(crate) fn command(self, program: &str) -> Command {
-        match self {
-            Self::Machine => Command::new(program),
-            Self::Other => {
+        match self.suite() {
+            None => Command::new(program),
+            Some(suite) => {
                 let mut command = Command::new(env::nix_in());
-                command.arg(env::nix_in_suite()).arg(program);
+                command.arg(suite).arg(program);
                 command
             }
         }
@@ -122,10 +142,10 @@ impl Nix {
     /// Where a store path of this Nix stands for us, who are outside.
     #[track_caller]
     pub(crate) fn seen_from_outside(self, store_path: &str) -> PathBuf {
-        match self {
-            Self::Machine => store_path.into(),
-            Self::Other => {
-                let root = env::nix_roots().join(env::nix_in_suite());
+        match self.suite() {
+            None => store_path.into(),
+            Some(suite) => {
+                let root = env::nix_roots().join(suite);
                 root.join(
                     Path::new(store_path)
                         .strip_prefix("/")
