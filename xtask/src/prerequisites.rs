@@ -42,8 +42,13 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("debootstrap", "debootstrap"),
+    program("grub-fstest", "grub-common"),
     program("losetup", "mount"),
+    program("mkfs.btrfs", "btrfs-progs"),
+    program("mkfs.xfs", "xfsprogs"),
     program("mount", "mount"),
+    program("qemu-system-aarch64", "qemu-system-arm u-boot-qemu"),
+    program("qemu-system-x86_64", "qemu-system-x86"),
     program("sqlite3", "sqlite3"),
     program("unshare", "util-linux"),
     program("xz", "xz-utils"),

@@ -35,6 +35,12 @@ pub(crate) fn nix_roots() -> PathBuf {
     path("NIX_ROOTS")
 }
 
+/// A directory with Debian's kernel for QEMU's machines, `vmlinuz`, and its modules.
+#[track_caller]
+pub(crate) fn kernel() -> PathBuf {
+    path("NIX2IMAGE_KERNEL")
+}
+
 /// Whether the longer tests are wanted too.
 pub(crate) fn is_full() -> bool {
     std::env::var_os("NIX2IMAGE_FULL").is_some()
