@@ -11,10 +11,12 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::command::run;
 use crate::support::env;
+use crate::support::facts::{assert_same, expected};
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::image::{Image, number};
 use crate::support::initrd::Initrd;
 use crate::support::qemu::Machine;
+use crate::support::readers;
 use crate::support::sample::{everything, file, noise, put, roomy};
 
 /// The modules that the kernel needs for its disk, each after those that it needs.
@@ -54,8 +56,9 @@ fn the_legacy_uboot_profile_grows() {
 fn grows(options: &Options) {
     const DISK_BYTES: u64 = 1 << 40;
     let mut tree = everything();
-    let large = noise((1 << 20) + 1, 1);
+    let large = noise(300_001, 1);
     put(&mut tree, Tree::ROOT, "large", file(&large));
+    let mut expected = expected(&tree);
     let image = Image::of(tree, options);
     let before = image.superblock();
     File::options()
@@ -68,16 +71,22 @@ fn grows(options: &Options) {
     let initrd = image.path().with_file_name("initrd");
     fs::write(&initrd, self::initrd(&large)).unwrap();
     let console = boot(&initrd, &image.path());
-    for expected in [
+    for line in [
         "on-line resizing required",
         "The filesystem on /dev/vda is now 16777216 (4k) blocks long.",
         "The filesystem on /dev/vda is now 268435456 (4k) blocks long.",
         "\nall done",
     ] {
-        assert!(console.contains(expected), "{expected:?}:\n{console}");
+        assert!(console.contains(line), "{line:?}:\n{console}");
     }
 
     e2fsck_is_silent(&image.path());
+    // The machine wrote beside what was there; the root alone is another now.
+    expected.remove(&b""[..]);
+    let mut found = readers::kernel(&image.path());
+    found.retain(|path, _| expected.contains_key(path));
+    assert_same(&found, &expected, "the kernel, after growth,");
+
     let after = image.superblock();
     assert_eq!(number(&after, "Block count"), DISK_BYTES / 4096);
     assert_eq!(
@@ -116,7 +125,7 @@ fn boot(initrd: &Path, disk: &Path) -> String {
 /// The machine's own files: the script, what it runs, and the SHA-256 of `large`.
 fn initrd(large: &[u8]) -> Vec<u8> {
     let mut initrd = Initrd::default();
-    for directory in ["bin", "dev", "disk", "modules"] {
+    for directory in ["bin", "dev", "disk", "modules", "proc"] {
         initrd.directory(directory);
     }
     initrd.file("init", include_bytes!("growth/init.sh"));

@@ -47,6 +47,7 @@ grow() {
 }
 
 run mount -t devtmpfs none /dev
+run mount -t proc none /proc
 for module in $MODULES; do
     run insmod "/modules/$module.ko"
 done
