@@ -4,6 +4,16 @@
 
 use std::path::PathBuf;
 
+/// The checkout that the tests were compiled from.
+pub(crate) fn checkout() -> PathBuf {
+    env!("CARGO_MANIFEST_DIR").into()
+}
+
+/// A tree of the real nixpkgs, where somebody has one.
+pub(crate) fn nixpkgs() -> Option<PathBuf> {
+    std::env::var_os("NIXPKGS").map(Into::into)
+}
+
 /// The static binary.
 #[track_caller]
 pub(crate) fn builder() -> PathBuf {
@@ -39,6 +49,12 @@ pub(crate) fn nix_roots() -> PathBuf {
 #[track_caller]
 pub(crate) fn kernel() -> PathBuf {
     path("NIX2IMAGE_KERNEL")
+}
+
+/// Directories that `nix-in` shows to a command, between colons.
+#[track_caller]
+pub(crate) fn nix_in_paths() -> String {
+    variable("NIX_IN_PATHS")
 }
 
 /// Whether the longer tests are wanted too.

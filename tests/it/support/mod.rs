@@ -2,7 +2,9 @@
 
 #![allow(dead_code, reason = "the subjects that need the rest are on their way")]
 
+pub(crate) mod built;
 pub(crate) mod command;
+pub(crate) mod direct;
 pub(crate) mod env;
 pub(crate) mod facts;
 pub(crate) mod fsck;
@@ -15,3 +17,4 @@ pub(crate) mod readers;
 pub(crate) mod recipe;
 pub(crate) mod sample;
 pub(crate) mod temporary;
+pub(crate) mod walk;

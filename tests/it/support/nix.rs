@@ -3,8 +3,47 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 use super::command::run;
 use super::env;
+
+/// What Nix knows of a store path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PathInfo {
+    pub(crate) path: String,
+    /// The SHA-256 of its NAR, in hex.
+    pub(crate) nar_hash: String,
+    pub(crate) nar_size: u64,
+    pub(crate) references: Vec<String>,
+}
+
+impl PathInfo {
+    /// Reads a registration, such as `nix-store --dump-db` writes. The deriver is left out.
+    #[track_caller]
+    pub(crate) fn parse(registration: &str) -> Vec<Self> {
+        let mut lines = registration.lines().map(str::to_owned);
+        let mut infos = Vec::new();
+        while let Some(path) = lines.next() {
+            let mut next = || lines.next().expect("a registration ends after a path");
+            let nar_hash = next();
+            let nar_size = next().parse().unwrap();
+            let _deriver = next();
+            let references: usize = next().parse().unwrap();
+            infos.push(Self {
+                path,
+                nar_hash,
+                nar_size,
+                references: (0..references).map(|_| next()).collect(),
+            });
+        }
+        infos
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
 
 /// A release of Nix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +79,44 @@ impl Nix {
         run(command.arg("--no-out-link").args(arguments))
             .trim_end()
             .to_owned()
+    }
+
+    /// What an expression is worth, all of it, evaluated without a build.
+    #[track_caller]
+    pub(crate) fn evaluate(self, expression: &str) -> Value {
+        let mut command = self.command("nix-instantiate");
+        command.args([
+            "--eval",
+            "--strict",
+            "--json",
+            "--read-write-mode",
+            "--expr",
+        ]);
+        serde_json::from_str(&run(command.arg(expression))).unwrap()
+    }
+
+    /// The output paths of what an expression would build, whether they are there or not.
+    #[track_caller]
+    pub(crate) fn outputs(self, expression: &str) -> Vec<String> {
+        let mut instantiate = self.command("nix-instantiate");
+        let derivation = run(instantiate.args(["--expr", expression]));
+        self.query(&["--outputs", derivation.trim_end()])
+    }
+
+    /// The store paths, or other lines, that `nix-store --query` answers.
+    #[track_caller]
+    pub(crate) fn query(self, arguments: &[&str]) -> Vec<String> {
+        let mut command = self.command("nix-store");
+        lines(&run(command.arg("--query").args(arguments)))
+    }
+
+    /// What is known of `paths` and all that they refer to.
+    #[track_caller]
+    pub(crate) fn closure(self, paths: &[&str]) -> Vec<PathInfo> {
+        let mut requisites = self.query(&[&["--requisites"], paths].concat());
+        requisites.sort_unstable();
+        let mut command = self.command("nix-store");
+        PathInfo::parse(&run(command.arg("--dump-db").args(requisites)))
     }
 
     /// Where a store path of this Nix stands for us, who are outside.
