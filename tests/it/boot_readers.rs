@@ -1,9 +1,8 @@
 //! What reads an image before Linux does: the drivers of GRUB and of U-Boot
 //! themselves, as Debian 12 has them.
 //!
-//! Both read all three profiles. GRUB 2.06 as released refuses `metadata_csum_seed`;
-//! Debian's has the later correction, so that `modern` is not refused here. U-Boot
-//! 2023.01 does not look at what it need not know for reading.
+//! Both read all three profiles. `metadata_csum_seed` is refused by GRUBs of the 2.06
+//! class, but not by Debian's 2.06, nor by Debian's U-Boot 2023.01.
 
 use std::path::Path;
 use std::process::Command;
