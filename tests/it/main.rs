@@ -7,10 +7,13 @@
     reason = "a test that panics has failed, and says where; helpers are tests too"
 )]
 
+mod boot_readers;
 mod determinism;
 mod exact;
 mod flash;
+mod growth;
 mod harness;
+mod host_filesystems;
 mod mke2fs;
 mod mounted;
 mod nix;

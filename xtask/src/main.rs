@@ -10,6 +10,7 @@ mod closure;
 mod debian;
 mod demo;
 mod deny;
+mod kernel;
 mod nix;
 mod prerequisites;
 mod proof;

@@ -42,9 +42,16 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("debootstrap", "debootstrap"),
+    program("grub-fstest", "grub-common"),
     program("losetup", "mount"),
+    program("mkfs.btrfs", "btrfs-progs"),
+    program("mkfs.xfs", "xfsprogs"),
     program("mount", "mount"),
+    program("qemu-system-aarch64", "qemu-system-arm"),
+    program("qemu-system-x86_64", "qemu-system-x86"),
     program("sqlite3", "sqlite3"),
+    // No program of ours, but the machine's: found by its path.
+    program("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
     program("unshare", "util-linux"),
     program("xz", "xz-utils"),
 ];

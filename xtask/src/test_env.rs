@@ -7,15 +7,16 @@ use xshell::{Cmd, cmd};
 
 use crate::step::step;
 use crate::workspace::Workspace;
-use crate::{closure, nix};
+use crate::{closure, kernel, nix};
 
 /// Where the small closure's expression stands in the target directory; what Nix
 /// built of it is linked beside it.
 const SMALL_CLOSURE: &str = "test-env/small";
 
-/// A small closure, and other releases of Nix.
+/// A small closure, other releases of Nix, and a kernel for QEMU's machines.
 pub(crate) struct TestEnv {
     small_closure: PathBuf,
+    kernel: PathBuf,
     /// The Debian suites whose Nix the tests run beside the machine's own.
     other_suites: Vec<&'static str>,
     nix_in: PathBuf,
@@ -31,6 +32,7 @@ impl TestEnv {
         let temporary = std::env::temp_dir();
         let env = Self {
             small_closure: workspace.target.join(SMALL_CLOSURE),
+            kernel: workspace.target.join("test-env/kernel"),
             other_suites: other_suites(workspace)?,
             nix_in: workspace.root.join("tests/nix-versions/nix-in"),
             nix_in_paths: format!("{}:{}", workspace.target.display(), temporary.display()),
@@ -43,6 +45,9 @@ impl TestEnv {
         step("make the small closure", || {
             small_closure(workspace)?;
             Ok(())
+        })?;
+        step("unpack a kernel for virtual machines", || {
+            kernel::prepare(workspace, &env.kernel)
         })?;
         step("make the roots of the other releases of Nix", || {
             let nix_in = &env.nix_in;
@@ -61,6 +66,7 @@ impl TestEnv {
             .env("NIX_IN_PATHS", &self.nix_in_paths)
             .env("NIX_ROOTS", &self.nix_roots)
             .env("NIX2IMAGE_SMALL_CLOSURE", &self.small_closure)
+            .env("NIX2IMAGE_KERNEL", &self.kernel)
             .env("NIX2IMAGE_NIX_IN", &self.nix_in)
             .env("NIX2IMAGE_NIX_IN_SUITES", self.other_suites.join(" "))
     }

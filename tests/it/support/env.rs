@@ -46,6 +46,12 @@ pub(crate) fn nix_roots() -> PathBuf {
     path("NIX_ROOTS")
 }
 
+/// A directory with Debian's kernel for QEMU's machines, `vmlinuz`, and its modules.
+#[track_caller]
+pub(crate) fn kernel() -> PathBuf {
+    path("NIX2IMAGE_KERNEL")
+}
+
 /// Directories that `nix-in` shows to a command, between colons.
 #[track_caller]
 pub(crate) fn nix_in_paths() -> String {

@@ -1,4 +1,4 @@
-//! The kernel's view of an image.
+//! What the kernel has mounted: our images, and filesystems of the host.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use super::command::{describe, output, run};
 use super::temporary;
 
-/// An image that the kernel has mounted; unmounted when this value goes, also in
-/// a panic.
+/// A filesystem that the kernel has mounted; unmounted when this value goes, also in a
+/// panic.
 #[derive(Debug)]
 pub(crate) struct Mounted {
     directory: TempDir,
@@ -19,15 +19,42 @@ impl Mounted {
     /// Mounts `image` through a loop device, without replaying its journal.
     #[track_caller]
     pub(crate) fn read_only(image: &Path) -> Self {
+        Self::mount("ext4", "loop,ro,noload", image)
+    }
+
+    /// Mounts the filesystem of `kind` in the file `disk` through a loop device.
+    #[track_caller]
+    pub(crate) fn writable(kind: &str, disk: &Path) -> Self {
+        Self::mount(kind, "loop", disk)
+    }
+
+    /// Mounts an empty filesystem in memory.
+    #[track_caller]
+    pub(crate) fn tmpfs() -> Self {
+        Self::mount("tmpfs", "mode=0755", Path::new("tmpfs"))
+    }
+
+    /// Mounts the directories `lower` and `upper` of `layers`, one over the other;
+    /// `work` is the kernel's own.
+    #[track_caller]
+    pub(crate) fn overlay(layers: &Path) -> Self {
+        let layers = layers.display();
+        let options =
+            format!("lowerdir={layers}/lower,upperdir={layers}/upper,workdir={layers}/work");
+        Self::mount("overlay", &options, Path::new("overlay"))
+    }
+
+    #[track_caller]
+    fn mount(kind: &str, options: &str, what: &Path) -> Self {
         let directory = temporary::directory();
         run(Command::new("mount")
-            .args(["-t", "ext4", "-o", "loop,ro,noload"])
-            .arg(image)
+            .args(["-t", kind, "-o", options])
+            .arg(what)
             .arg(directory.path()));
         Self { directory }
     }
 
-    /// The image's root directory.
+    /// The root directory.
     pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }

@@ -1,0 +1,106 @@
+//! Machines of QEMU's, emulated: there need be no KVM.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A machine that runs, seen through its serial console. It ends itself; if it does
+/// not, `timeout` ends it, and what waits for its console sees the end of that.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    /// All that the console said.
+    transcript: Vec<u8>,
+    /// Bytes of it that were waited for.
+    seen: usize,
+}
+
+impl Machine {
+    /// Longer than any test needs on a machine with much else to do.
+    const TIMEOUT_SECONDS: &str = "400";
+
+    /// Starts `qemu-system-{architecture}` with `arguments` and the disk `image`.
+    #[track_caller]
+    pub(crate) fn start(architecture: &str, arguments: &[&str], image: &Path) -> Self {
+        // Two commas stand for one in the file name of QEMU's options.
+        let file = image.to_str().unwrap().replace(',', ",,");
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=10", Self::TIMEOUT_SECONDS])
+            .arg(format!("qemu-system-{architecture}"))
+            .args(["-accel", "tcg", "-m", "512", "-nic", "none", "-no-reboot"])
+            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+            .args(arguments)
+            .arg("-drive")
+            .arg(format!("file={file},format=raw,if=virtio,cache=unsafe"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) => panic!("cannot start {command:?}: {error}"),
+        };
+        Self {
+            stdin: child.stdin.take().expect("it is piped"),
+            stdout: child.stdout.take().expect("it is piped"),
+            child,
+            transcript: Vec::new(),
+            seen: 0,
+        }
+    }
+
+    /// Types `text`.
+    #[track_caller]
+    pub(crate) fn send(&mut self, text: &str) {
+        if let Err(error) = self.stdin.write_all(text.as_bytes()) {
+            panic!("cannot type {text:?}: {error}\n{}", self.said());
+        }
+    }
+
+    /// Waits for the console to say `text`; gives what it said before that.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let new = &self.transcript[self.seen..];
+            let found = new
+                .windows(text.len())
+                .position(|window| window == text.as_bytes());
+            if let Some(at) = found {
+                let before = String::from_utf8_lossy(&new[..at]).into_owned();
+                self.seen += at + text.len();
+                return before;
+            }
+            let mut buffer = [0; 1 << 14];
+            match self.stdout.read(&mut buffer).unwrap() {
+                0 => panic!("the machine ended without {text:?}:\n{}", self.said()),
+                length => self.transcript.extend(&buffer[..length]),
+            }
+        }
+    }
+
+    /// Waits for the machine to end itself, with nothing more to type; gives all that
+    /// its console said.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> String {
+        self.stdout.read_to_end(&mut self.transcript).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}:\n{}", self.said());
+        self.said()
+    }
+
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&self.transcript).into_owned()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Of `timeout`, which ends the machine with it; one that has ended is no error.
+        if let Ok(None) = self.child.try_wait() {
+            let pid = self.child.id().to_string();
+            let _ = Command::new("kill").arg(pid).status();
+            let _ = self.child.wait();
+        }
+    }
+}
