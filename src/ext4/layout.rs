@@ -335,3 +335,6 @@ fn groups_of(blocks: u64) -> u64 {
 pub(super) fn first_inode(shape: Shape, group: Group) -> InodeNumber {
     InodeNumber(group.0 * shape.inodes_per_group + 1)
 }
+
+#[cfg(test)]
+mod tests;
