@@ -57,10 +57,24 @@ import ./lib/make-callable.nix context {
       selfCheck ? false,
       # string: the UUID that seeds the hashes of directories; null is derived from `uuid`.
       hashSeed ? null,
-      # int: bytes that are left free.
+      # "default", "modern", "legacy-uboot" or a list of ext4's features.
+      profile ? "default",
+      # int: bytes of the whole image; null is the least that will do.
+      size ? null,
+      # int: bytes that are left free at least.
       freeBytes ? 16 * 1024 * 1024,
-      # int: inodes that are left free.
+      # int: inodes that are left free at least.
       freeInodes ? 1024,
+      # int: hundredths of the blocks that only root may take.
+      reservedPercent ? 5,
+      # int: bytes of disk for each inode; there are more inodes if the content needs more.
+      inodeRatio ? 16384,
+      # int: bytes of the journal; null is mke2fs' for the image's size, at least 16 MiB.
+      journalSize ? null,
+      # int: bytes of the largest disk that the filesystem may grow to.
+      growTo ? 4 * 1024 * 1024 * 1024 * 1024,
+      # bool: whether blocks of zeros in files of 1 MiB and more become holes.
+      sparse ? false,
       # bool: whether the image, though it holds store paths, keeps none of them alive.
       unsafeDiscardReferences ? import ./lib/discards-references.nix builtins.nixVersion,
 
@@ -114,8 +128,15 @@ import ./lib/make-callable.nix context {
           inherit
             uuid
             hashSeed
+            profile
+            size
             freeBytes
             freeInodes
+            reservedPercent
+            inodeRatio
+            journalSize
+            growTo
+            sparse
             ;
         };
       };

@@ -7,7 +7,7 @@ use crate::progress::{Progress, Summary};
 use crate::root::{ContentsError, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{Compression, REGISTRATION_NAME, Spec};
+use crate::spec::{Compression, Spec};
 use crate::store::{Closure, ClosureError, ScanError};
 use crate::{ext4, image, root, self_check, sparse, store};
 
@@ -51,7 +51,7 @@ impl BuildError {
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
         match self {
-            Self::Closure(_) | Self::Root(_) => true,
+            Self::Closure(_) | Self::Root(_) | Self::Layout(_) => true,
             Self::Contents(error) => matches!(
                 error,
                 ContentsError::NotInStore { .. } | ContentsError::Missing { .. }
@@ -106,7 +106,9 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     };
     match &spec.output.image_name {
         None => output.finish()?,
-        Some(name) => output.finish_in_directory(name, &[(REGISTRATION_NAME, &registration)])?,
+        Some(name) => {
+            output.finish_in_directory(name, &[(store::REGISTRATION_NAME, &registration)])?;
+        }
     }
     progress.done(&summary);
     Ok(())

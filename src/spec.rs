@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::attrs::{self, Attrs, CompressionName, OutputForm};
 use crate::ext4;
-use crate::store::{Graph, GraphError};
+use crate::store::{Graph, GraphError, REGISTRATION_NAME};
 use crate::tree::{Timestamp, Xattrs};
 
 /// One image to be made.
@@ -110,9 +110,6 @@ pub enum SpecError {
     )]
     ImageNameTaken,
 }
-
-/// The registration of the closure, in the image and beside it.
-pub const REGISTRATION_NAME: &str = "nix-path-registration";
 
 impl Spec {
     /// What `attrs` ask for, at the time `now`. Here every attribute has its default.

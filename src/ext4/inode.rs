@@ -48,6 +48,11 @@ pub(super) const SHORT_SYMLINK: usize = 60;
 pub(super) const TIME_RANGE: std::ops::RangeInclusive<i64> =
     (i32::MIN as i64)..=(3 * (1 << 32) + i32::MAX as i64);
 
+/// Times of that range, 2310-04-04 to 2378-04-22, that e2fsck takes for times before 1970
+/// which an old kernel wrote with the wrong epoch; the kernel reads them as they are.
+pub(super) const MISTAKEN_TIMES: std::ops::Range<i64> =
+    (3 * (1 << 32) + i32::MIN as i64)..(3 * (1 << 32));
+
 /// Sectors of 512 bytes, in which `i_blocks` counts, of a block.
 const SECTORS_PER_BLOCK: u64 = BLOCK_BYTES / 512;
 

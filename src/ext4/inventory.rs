@@ -6,7 +6,7 @@ use super::directory::{self, Directory, Entry};
 use super::extent::Mapped;
 use super::features::Feature;
 use super::format::file_type;
-use super::inode::{SHORT_SYMLINK, TIME_RANGE};
+use super::inode::{MISTAKEN_TIMES, SHORT_SYMLINK, TIME_RANGE};
 use super::options::Options;
 use super::units::{BLOCK_BYTES, InodeNumber, blocks_of};
 use super::xattr::{Placed, XattrError};
@@ -97,6 +97,12 @@ pub enum Unfit {
         /// Seconds from 1970.
         seconds: i64,
     },
+    /// A time that e2fsck would complain of.
+    #[error("its time is {seconds} seconds from 1970; e2fsck takes the times from {} (2310) to {} (2378) for times before 1970 and wants to change them", MISTAKEN_TIMES.start, MISTAKEN_TIMES.end - 1)]
+    MistakenTime {
+        /// Seconds from 1970.
+        seconds: i64,
+    },
     /// More nanoseconds than a second has.
     #[error("its time has {nanoseconds} nanoseconds; a second has fewer than 1000000000")]
     Nanoseconds {
@@ -120,6 +126,9 @@ pub enum Unfit {
     /// Extended attributes that cannot be stored.
     #[error(transparent)]
     Xattrs(#[from] XattrError),
+    /// The root of the tree is a file.
+    #[error("it is the root of a filesystem and must be a directory")]
+    Root,
     /// `/lost+found` is taken.
     #[error("e2fsck needs a directory there")]
     LostAndFound,
@@ -343,6 +352,12 @@ fn lost_and_found_name() -> Name {
 }
 
 fn ensure_lost_and_found(tree: &mut Tree, time: Timestamp) -> Result<NodeId, UnfitFile> {
+    if !tree.node(Tree::ROOT).is_directory() {
+        return Err(UnfitFile {
+            path: "/".into(),
+            reason: Unfit::Root,
+        });
+    }
     let name = lost_and_found_name();
     let node = match tree.lookup(Tree::ROOT, &name) {
         Some(node) => node,
@@ -430,6 +445,9 @@ fn needs_xattr_block(metadata: &Metadata) -> Result<bool, Unfit> {
     let seconds = metadata.mtime.seconds;
     if !TIME_RANGE.contains(&seconds) {
         return Err(Unfit::Time { seconds });
+    }
+    if MISTAKEN_TIMES.contains(&seconds) {
+        return Err(Unfit::MistakenTime { seconds });
     }
     match &metadata.xattrs {
         Some(xattrs) => Ok(Placed::new(xattrs)?.needs_block()),

@@ -29,7 +29,7 @@ pub struct Placed {
 pub enum ContentsError {
     /// A source that Nix does not keep.
     #[error(
-        "contents[{index}].source is {}, which is not below {}; write it as \"${{path}}\" in the Nix expression, so that it is copied there",
+        "nix2image.contents[{index}].source is {}, which is not below {}; write it as \"${{path}}\" in the Nix expression, so that it is copied there",
         path.display(), store.display()
     )]
     NotInStore {
@@ -42,7 +42,7 @@ pub enum ContentsError {
     },
     /// A source that is not there.
     #[error(
-        "contents[{index}].source is {}, and there is nothing; a source must be an input of the derivation",
+        "nix2image.contents[{index}].source is {}, and there is nothing; a source must be an input of the derivation",
         path.display()
     )]
     Missing {
@@ -52,7 +52,7 @@ pub enum ContentsError {
         path: PathBuf,
     },
     /// A source that could not be scanned.
-    #[error("contents[{index}].source cannot be taken")]
+    #[error("nix2image.contents[{index}].source cannot be taken")]
     Scan {
         /// Its number among the contents, from 0.
         index: usize,
@@ -60,7 +60,7 @@ pub enum ContentsError {
         source: ScanError,
     },
     /// A source that could not be unpacked.
-    #[error("contents[{index}].source cannot be unpacked")]
+    #[error("nix2image.contents[{index}].source cannot be unpacked")]
     Archive {
         /// Its number among the contents, from 0.
         index: usize,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Placed;
 use crate::source::Source;
-use crate::store::StorePath;
+use crate::store::{REGISTRATION_NAME, StorePath};
 use crate::tree::{Kind, Metadata, Name, Node, NodeId, Timestamp, Tree};
 
 /// Mode of directories that nobody describes, the root among them.
@@ -18,8 +18,6 @@ const DIRECTORY_MODE: u16 = 0o755;
 const STORE_MODE: u16 = 0o1775;
 /// Group of `/nix/store`: `nixbld`, as NixOS numbers it.
 const STORE_GROUP: u32 = 30_000;
-/// Where NixOS looks for the registration on its first boot.
-const REGISTRATION_NAME: &str = "nix-path-registration";
 const REGISTRATION_MODE: u16 = 0o444;
 
 /// Parts that do not make one tree.

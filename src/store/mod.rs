@@ -1,7 +1,7 @@
 //! Nix's side: store paths, closures, and what a store path consists of.
 //!
 //! Graphs, as Nix hands them to a builder, merge to a [`Closure`]; [`scan_closure`]
-//! makes a tree of each of its paths, and [`registration`] what a Nix database needs
+//! makes a tree of each of its paths, and [`registration()`] what a Nix database needs
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
 mod closure;
@@ -16,5 +16,5 @@ pub use closure::{Closure, ClosureError, ValidPath};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
-pub use registration::registration;
+pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};

@@ -2,6 +2,9 @@
 
 use super::{Closure, ValidPath};
 
+/// The name of the file that holds it, in an image and beside one.
+pub const REGISTRATION_NAME: &str = "nix-path-registration";
+
 /// What `nix-store --load-db` reads to make the paths of `closure` valid
 /// (`decodeValidPathInfo` in Nix's `store-api.cc`). It has no place for content
 /// addresses, and the deriver is left empty.

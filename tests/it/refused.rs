@@ -54,6 +54,16 @@ fn times_before_1901_and_after_2446() {
     }
 }
 
+/// e2fsck 1.47 says of them that they "are likely pre-1970".
+#[test]
+fn times_from_2310_to_2378_which_e2fsck_mistakes() {
+    for seconds in [(3_i64 << 32) - (1 << 31), (3 << 32) - 1] {
+        let mut node = file("");
+        node.metadata.mtime = Timestamp::from_seconds(seconds);
+        assert_eq!(refusal_of(node), Unfit::MistakenTime { seconds });
+    }
+}
+
 #[test]
 fn a_root_whose_time_does_not_fit() {
     let mut tree = empty();

@@ -65,8 +65,13 @@ import ./failures.nix {
       ext4 = {
         label = "label";
         uuid = "44444444-4444-4444-8888-888888888888";
+        profile = "default";
         freeBytes = 16777216;
         freeInodes = 1024;
+        reservedPercent = 5;
+        inodeRatio = 16384;
+        growTo = 4398046511104;
+        sparse = false;
       };
     };
   };
@@ -76,8 +81,15 @@ import ./failures.nix {
       compressImage = true;
       compressionLevel = 9;
       hashSeed = "00000000-0000-4000-8000-000000000001";
+      profile = "modern";
+      size = 1073741824;
       freeBytes = 0;
       freeInodes = 0;
+      reservedPercent = 0;
+      inodeRatio = 8192;
+      journalSize = 67108864;
+      growTo = 1099511627776;
+      sparse = true;
       imageName = "root.img";
       output = "directory";
       registration = false;
@@ -99,8 +111,15 @@ import ./failures.nix {
         label = "label";
         uuid = "00000000-0000-4000-8000-000000000000";
         hashSeed = "00000000-0000-4000-8000-000000000001";
+        profile = "modern";
+        size = 1073741824;
         freeBytes = 0;
         freeInodes = 0;
+        reservedPercent = 0;
+        inodeRatio = 8192;
+        journalSize = 67108864;
+        growTo = 1099511627776;
+        sparse = true;
       };
     };
   };

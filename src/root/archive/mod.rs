@@ -362,11 +362,16 @@ fn id(
     in_header: impl Fn() -> io::Result<u64>,
 ) -> Result<u32, ArchiveFault> {
     let value = record.map_or_else(in_header, Ok).map_err(field(name))?;
-    u32::try_from(value).map_err(|_| ArchiveFault::TooLarge {
-        field: name,
-        value,
-        limit: u32::MAX.into(),
-    })
+    // The highest number means "none" to the kernel.
+    let limit = u32::MAX - 1;
+    u32::try_from(value)
+        .ok()
+        .filter(|id| *id <= limit)
+        .ok_or(ArchiveFault::TooLarge {
+            field: name,
+            value,
+            limit: limit.into(),
+        })
 }
 
 fn device_number(entry: &Entry) -> Result<DeviceNumber, ArchiveFault> {
