@@ -9,12 +9,14 @@
 
 mod determinism;
 mod exact;
+mod extents;
 mod flash;
 mod harness;
 mod mke2fs;
 mod mounted;
 mod nix;
 mod process;
+mod profiles;
 mod random;
 mod readers;
 mod refused;

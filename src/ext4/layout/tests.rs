@@ -1,6 +1,7 @@
 //! Layout by itself: whatever the content and the choices, nothing is given twice, and
 //! what is said to be free is what nothing takes.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,14 +99,13 @@ fn files() -> impl Strategy<Value = Vec<Recipe>> {
         1 => (1..3_u64, 1..3_u64).prop_map(Some),
         1 => (1..100_000_u64, 1..1000_u64).prop_map(Some),
     ];
-    let one =
-        (lengths(), pattern, prop::bool::weighted(0.2)).prop_map(|(length, pattern, xattr_block)| {
-            Recipe {
-                length,
-                pattern,
-                xattr_block,
-            }
-        });
+    let one = (lengths(), pattern, prop::bool::weighted(0.2)).prop_map(
+        |(length, pattern, xattr_block)| Recipe {
+            length,
+            pattern,
+            xattr_block,
+        },
+    );
     let empty = Recipe {
         length: 0,
         pattern: None,
@@ -445,11 +445,13 @@ fn everything_has_a_place_of_its_own_and_no_smaller_size_does() {
 }
 
 /// Bytes of the largest filesystem.
-const LARGEST: u64 = Group(MAX_GROUPS - 1).start().0 * BLOCK_BYTES;
+const LARGEST: u64 = MAX_BLOCKS * BLOCK_BYTES;
+
+/// A file that leaves room for its share of the inode tables, 64 GiB.
+const QUARTER: u64 = (4 << 40) - (70 << 30);
 
 fn almost_16_tib() -> Tree {
-    const FILE: u64 = (4 << 40) - (20 << 30);
-    tree((0..4).map(|_| Node::file(metadata(), unread(FILE))))
+    tree((0..4).map(|_| Node::file(metadata(), unread(QUARTER))))
 }
 
 #[test]
@@ -472,7 +474,7 @@ fn almost_16_tib_are_laid_out_in_seconds() {
         })
         .map(|piece| piece.length)
         .sum();
-    assert_eq!(files, 4 * ((4 << 40) - (20 << 30)));
+    assert_eq!(files, 4 * QUARTER);
     // The structures that are made when they are written can be made.
     for piece in pieces.as_slice().iter().rev().take(10) {
         if let Content::Encoded(structure) = &piece.content {

@@ -9,6 +9,7 @@ pub(crate) mod fsck;
 pub(crate) mod image;
 pub(crate) mod mount;
 pub(crate) mod nix;
+pub(crate) mod profiles;
 pub(crate) mod readers;
 pub(crate) mod recipe;
 pub(crate) mod sample;
