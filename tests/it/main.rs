@@ -20,4 +20,5 @@ mod profiles;
 mod random;
 mod readers;
 mod refused;
+mod sizes;
 mod support;
