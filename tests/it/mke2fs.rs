@@ -73,7 +73,8 @@ fn images() -> Vec<(String, Image)> {
         ),
     ];
     for (called, features) in profiles() {
-        for free_bytes in [0, Options::DEFAULT_FREE_BYTES, 1 << 30] {
+        // With less free, mke2fs finds the journal too large.
+        for free_bytes in [Options::DEFAULT_FREE_BYTES, 1 << 30] {
             for tree in [empty(), everything()] {
                 let image = Image::of(tree, &with_free(&features, free_bytes));
                 images.push((format!("{called}, {free_bytes} bytes free"), image));
