@@ -14,10 +14,11 @@ use crate::support::sample::{TIME, empty, everything, file, noise, put, roomy};
 use crate::support::temporary;
 
 /// What may differ, and why.
-const MAY_DIFFER: [(&str, &str); 4] = [
+const MAY_DIFFER: [(&str, &str); 5] = [
     ("Checksum", "is that of all fields"),
     ("Free blocks", "are fewer beside files"),
     ("Free inodes", "are fewer beside files"),
+    ("Orphan file inode", "follows those of the files"),
     ("Lifetime writes", "is a statistic; nobody wrote to ours"),
 ];
 
