@@ -158,8 +158,11 @@ fn extent_trees_of_depth_3() {
     }
 }
 
-/// Files of zeros here and there, and the ranges of blocks that are not zero.
-fn sparse_files() -> Vec<(&'static str, Vec<u8>, Vec<Range<u64>>)> {
+/// A name, content, and the ranges of blocks that are not zero.
+type SparseFile = (&'static str, Vec<u8>, Vec<Range<u64>>);
+
+/// Files of zeros here and there.
+fn sparse_files() -> [SparseFile; 7] {
     const MIB: usize = 1 << 20;
     let with_noise = |length: usize, ranges: &[Range<u64>]| {
         let mut bytes = vec![0; length];
@@ -171,16 +174,22 @@ fn sparse_files() -> Vec<(&'static str, Vec<u8>, Vec<Range<u64>>)> {
         bytes
     };
     [
-        ("all zeros", MIB, vec![]),
-        ("all zeros and a bit", 3 * MIB + 1, vec![]),
-        ("a hole first", 2 * MIB, vec![300..512]),
-        ("a hole last", 2 * MIB + 5, vec![0..100]),
-        ("the last byte", 4 * MIB + 1, vec![1024..1025]),
-        ("around chunks", 4 * MIB, vec![255..257, 511..512, 513..769]),
-        ("no hole", 2 * MIB, vec![0..512]),
+        ("all zeros", MIB, &[][..]),
+        ("all zeros and a bit", 3 * MIB + 1, &[]),
+        ("a hole first", 2 * MIB, &[(300, 512)]),
+        ("a hole last", 2 * MIB + 5, &[(0, 100)]),
+        ("the last byte", 4 * MIB + 1, &[(1024, 1025)]),
+        (
+            "around chunks",
+            4 * MIB,
+            &[(255, 257), (511, 512), (513, 769)],
+        ),
+        ("no hole", 2 * MIB, &[(0, 512)]),
     ]
-    .map(|(called, length, ranges)| (called, with_noise(length, &ranges), ranges))
-    .into()
+    .map(|(called, length, ranges)| {
+        let ranges: Vec<_> = ranges.iter().map(|(start, end)| *start..*end).collect();
+        (called, with_noise(length, &ranges), ranges)
+    })
 }
 
 #[test]
@@ -269,7 +278,7 @@ fn zeros_are_blocks_unless_holes_are_asked_for() {
     {
         let mounted = Mounted::read_only(&full.path());
         let file = File::open(mounted.root().join("zeros")).unwrap();
-        assert_eq!(data(&file), [0..20 << 20]);
+        assert_eq!(data(&file).first(), Some(&(0..20 << 20)));
     }
     sparse::find_data(&mut tree).unwrap();
     let Kind::File(source) = &tree.node(id).kind else {

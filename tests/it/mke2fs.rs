@@ -28,8 +28,13 @@ const MAY_DIFFER: [(&str, &str); 5] = [
 fn mke2fs(ours: &BTreeMap<String, String>, image: &Path) {
     const FOUR_TIB_IN_BLOCKS: u64 = 1 << 30;
     let features = &ours["Filesystem features"];
-    let mut extended = format!(
-        "lazy_itable_init=1,hash_seed={}",
+    let resize = if features.contains("resize_inode") {
+        format!(",resize={FOUR_TIB_IN_BLOCKS}")
+    } else {
+        String::new()
+    };
+    let extended = format!(
+        "lazy_itable_init=1,hash_seed={}{resize}",
         ours["Directory Hash Seed"]
     );
     let mut command = Command::new("mke2fs");
@@ -44,9 +49,6 @@ fn mke2fs(ours: &BTreeMap<String, String>, image: &Path) {
     if features.contains("has_journal") {
         let journal_mib = (number(ours, "Total journal blocks") * 4096) >> 20;
         command.args(["-J", &format!("size={journal_mib}")]);
-    }
-    if features.contains("resize_inode") {
-        extended.push_str(&format!(",resize={FOUR_TIB_IN_BLOCKS}"));
     }
     run(command
         .args(["-E", &extended])

@@ -288,7 +288,7 @@ type Choice = (&'static str, fn(&mut Options));
 
 const CHOICES: [Choice; 18] = [
     ("`profile = \"modern\"`", |o| {
-        o.features = Features::modern()
+        o.features = Features::modern();
     }),
     ("`profile = \"legacy-uboot\"`", |o| {
         o.features = Features::legacy_uboot();

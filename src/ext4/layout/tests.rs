@@ -353,12 +353,14 @@ fn is_sound(numbered: &Numbered, options: &Options, layout: &Layout) -> TestCase
 /// Fails unless the extents from `first` on map all blocks of `content`, in order.
 fn maps_its_blocks(geometry: &Geometry, first: Rank, content: &Mapped) -> TestCaseResult {
     let allocation = Allocation::new(geometry, first, content);
-    let mut expected = match content {
-        Mapped::All(blocks) => vec![0..*blocks],
-        Mapped::Ranges(ranges) => ranges.to_vec(),
-    }
-    .into_iter()
-    .filter(|range| !range.is_empty());
+    let (all, ranges) = match content {
+        Mapped::All(blocks) => (Some(0..*blocks), [].as_slice()),
+        Mapped::Ranges(ranges) => (None, &**ranges),
+    };
+    let mut expected = all
+        .into_iter()
+        .chain(ranges.iter().cloned())
+        .filter(|range| !range.is_empty());
     let mut range = 0..0;
     let mut extents = 0;
     for extent in allocation.extents(geometry, content) {
