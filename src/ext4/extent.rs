@@ -277,4 +277,89 @@ mod tests {
         assert_eq!(entries, [340, 340, 340, 340, 1, 5]);
         assert_eq!(tree.root[6..8], [2, 0], "the depth");
     }
+
+    /// A tree read back, node by node, from the bytes alone.
+    struct Reader<'a> {
+        nodes: &'a [u8],
+        /// The block of the first node; the others follow.
+        first: u64,
+        checksum: Checksum,
+        /// Nodes that were read.
+        count: u64,
+        found: Vec<Extent>,
+    }
+
+    impl Reader<'_> {
+        fn read(&mut self, node: &[u8], max: u16, depth: u16) {
+            let u16_at = |at: usize| u16::from_le_bytes([node[at], node[at + 1]]);
+            let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;
+            assert_eq!([u16_at(0), u16_at(4), u16_at(6)], [0xF30A, max, depth]);
+            assert!(u16_at(2) <= max);
+            for at in (1..=usize::from(u16_at(2))).map(|entry| 12 * entry) {
+                let logical = u32_at(at);
+                if depth == 0 {
+                    let physical = u64::from(u16_at(at + 6)) << 32 | u64::from(u32_at(at + 8));
+                    self.found.push(Extent {
+                        logical,
+                        physical: Block(physical),
+                        blocks: u16_at(at + 4),
+                    });
+                    continue;
+                }
+                let block = u64::from(u16_at(at + 8)) << 32 | u64::from(u32_at(at + 4));
+                let index = usize::try_from(block - self.first).unwrap();
+                let child = &self.nodes[index * BLOCK_SIZE..][..BLOCK_SIZE];
+                let sum = self.checksum.with(&child[..4092]).value();
+                assert_eq!(child[4092..], sum.to_le_bytes());
+                assert_eq!(child[12..16], logical.to_le_bytes(), "its first block");
+                self.count += 1;
+                self.read(child, 340, depth - 1);
+            }
+        }
+    }
+
+    #[test]
+    fn trees_of_every_depth_map_what_they_were_made_of() {
+        const LEAVES: usize = 4 * 340;
+        const INNER: usize = LEAVES * 340;
+        for (count, depth) in [
+            (0, 0),
+            (1, 0),
+            (4, 0),
+            (5, 1),
+            (340, 1),
+            (341, 1),
+            (LEAVES, 1),
+            (LEAVES + 1, 2),
+            (340 * 340, 2),
+            (340 * 340 + 1, 2),
+            (INNER - 340, 2),
+            (INNER, 2),
+            (INNER + 1, 3),
+            (INNER + 340 * 340 + 1, 3),
+        ] {
+            let extents: Vec<_> = (0..u32::try_from(count).unwrap())
+                .map(|i| Extent {
+                    logical: 3 * i,
+                    physical: Block((1 << 33) + 5 * u64::from(i)),
+                    blocks: 1 + u16::try_from(i % 2).unwrap(),
+                })
+                .collect();
+            let first = (1 << 40) + 7;
+            let node_blocks: Vec<_> = (first..first + node_count(count)).map(Block).collect();
+            let checksum = Checksum::START.with_u32(12);
+            let tree = ExtentTree::encode(&extents, &node_blocks, checksum);
+            assert_eq!(tree.nodes.len(), node_blocks.len() * BLOCK_SIZE);
+            let mut reader = Reader {
+                nodes: &tree.nodes,
+                first,
+                checksum,
+                count: 0,
+                found: Vec::new(),
+            };
+            reader.read(&tree.root, 4, depth);
+            assert_eq!(reader.count, node_count(count), "{count}");
+            assert!(reader.found == extents, "{count}");
+        }
+    }
 }

@@ -53,12 +53,12 @@ pub(super) struct Allocation {
 /// Why no filesystem of the size that is wanted, or of any, holds the content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SizeError {
-    /// More blocks than 32 bits can count.
+    /// More blocks than 32 bits can count, but for a group that is kept off.
     #[error(
-        "the content needs {blocks} blocks of 4 KiB; a filesystem has fewer than 4294967296 (16 TiB)"
+        "{blocks} blocks of 4 KiB are needed; a filesystem has at most {MAX_BLOCKS} (16 TiB less 128 MiB)"
     )]
     TooManyBlocks {
-        /// Blocks that would do, or fewer.
+        /// Blocks that were asked for, or would do, or fewer.
         blocks: u64,
     },
     /// The size that was asked for will not do.
@@ -79,6 +79,9 @@ const MAX_INODES_PER_GROUP: u32 = BLOCKS_PER_GROUP_U32;
 const GROUP_BYTES: usize = 8 * BLOCK_SIZE * BLOCK_SIZE;
 /// Groups of 16 TiB, where block numbers of 32 bits end.
 const MAX_GROUPS: u32 = u32_of((16 << 40) / GROUP_BYTES);
+/// Blocks of the largest filesystem, which has a group less: with it, inodes could be
+/// too many to be counted.
+const MAX_BLOCKS: u64 = (MAX_GROUPS as u64 - 1) * BLOCKS_PER_GROUP;
 /// `s_log_groups_per_flex` of mke2fs: 16 groups keep their metadata together.
 const LOG_GROUPS_PER_FLEX: u8 = 4;
 
@@ -335,3 +338,6 @@ fn groups_of(blocks: u64) -> u64 {
 pub(super) fn first_inode(shape: Shape, group: Group) -> InodeNumber {
     InodeNumber(group.0 * shape.inodes_per_group + 1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@
 mod boot_readers;
 mod determinism;
 mod exact;
+mod extents;
 mod flash;
 mod growth;
 mod harness;
@@ -22,7 +23,9 @@ mod nix_functions;
 mod nix_refused;
 mod nix_reproducible;
 mod process;
+mod profiles;
 mod random;
 mod readers;
 mod refused;
+mod sizes;
 mod support;

@@ -10,6 +10,7 @@ use nix2image::source::{HostFile, Origin, Source};
 use nix2image::tree::{Node, Timestamp, Tree};
 
 use crate::support::command::run;
+use crate::support::env;
 use crate::support::facts::{assert_same, expected};
 use crate::support::image::Image;
 use crate::support::mount::Mounted;
@@ -140,6 +141,49 @@ fn directories_around_65_000_links_count_as_linux_does() {
             put(&mut tree, parent, format!("{number}"), directory());
         }
         mounts_as_it_is(tree);
+    }
+}
+
+/// A directory of a million names, of so many bytes each, shared by as few files as
+/// can have so many.
+fn million(length: usize) -> (Tree, Vec<String>) {
+    const LINKS: usize = 65_000;
+    let mut tree = empty();
+    let parent = put(&mut tree, Tree::ROOT, "parent", directory());
+    let names: Vec<_> = (0..1_000_000)
+        .map(|number| format!("{number:0length$}"))
+        .collect();
+    for names in names.chunks(LINKS) {
+        let linked = put(&mut tree, parent, &names[0], file("of many names"));
+        for other in &names[1..] {
+            tree.link(parent, name(other), linked).unwrap();
+        }
+    }
+    (tree, names)
+}
+
+#[test]
+fn a_directory_of_a_million_entries_is_complete_and_found_by_name() {
+    let lengths = if env::is_full() {
+        &[6, 100, 255][..]
+    } else {
+        &[6]
+    };
+    for length in lengths {
+        let (tree, names) = million(*length);
+        let image = Image::of(tree, &tight());
+        let mounted = Mounted::read_only(&image.path());
+        let parent = mounted.root().join("parent");
+        let mut found: Vec<_> = std::fs::read_dir(&parent)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort_unstable();
+        assert!(found == names, "{length}: {} names", found.len());
+        for name in names.iter().step_by(97) {
+            assert!(parent.join(name).is_file(), "{name}");
+            assert!(!parent.join(format!("{}x", &name[1..])).exists());
+        }
     }
 }
 
