@@ -1,7 +1,5 @@
 //! What the tests share.
 
-#![allow(dead_code, reason = "the subjects that need the rest are on their way")]
-
 pub(crate) mod built;
 pub(crate) mod command;
 pub(crate) mod direct;
