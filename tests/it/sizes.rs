@@ -126,6 +126,9 @@ fn the_least_size_holds_the_journal_that_goes_with_it() {
         assert!(after > blocks, "{after}");
         let told = least_told(empty(), &with_free(free + 1), (blocks - 1) * BLOCK);
         assert_eq!(told, after * BLOCK);
+        // Sizes that take the larger journal are told the least from there on.
+        let size = (blocks + 1500) * BLOCK;
+        assert!(least_told(empty(), &with_free(free), size) > size);
         for size in [blocks - 1, after] {
             let free = if size < blocks { free } else { free + 1 };
             let image = Image::of(empty(), &with_size(&with_free(free), size * BLOCK));

@@ -86,9 +86,9 @@ fn lengths() -> impl Strategy<Value = u64> {
     let around_groups = (1..40_u64, 0..2400_u64)
         .prop_map(|(groups, more)| (groups * BLOCKS_PER_GROUP + more - 1200) * BLOCK_BYTES);
     prop_oneof![
-        16 => 0..100_000_u64,
-        8 => 0..100_000_000_u64,
-        4 => around_groups,
+        64 => 0..100_000_u64,
+        32 => 0..100_000_000_u64,
+        16 => around_groups,
         1 => (27..40_u32).prop_flat_map(|bits| (1_u64 << bits)..=2 << bits),
     ]
 }
@@ -432,10 +432,10 @@ fn everything_has_a_place_of_its_own_and_no_smaller_size_does() {
     };
     // The short run has the same cases each time; the long one looks for new ones.
     let mut runner = if is_full() {
-        TestRunner::new(config(1_000_000))
+        TestRunner::new(config(2_000_000))
     } else {
         let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
-        TestRunner::new_with_rng(config(10_000), rng)
+        TestRunner::new_with_rng(config(20_000), rng)
     };
     let cases = (files(), options(), 0..100_u64, 0..100_u64);
     let result = runner.run(&cases, |(files, options, below, above)| {
