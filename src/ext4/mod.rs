@@ -6,13 +6,14 @@
 //!           sizes, links  places      on disk
 //! ```
 //!
-//! - [`inventory`](self) numbers the files and counts what each needs;
+//! - `inventory` numbers the files and counts what each needs;
 //! - `geometry` says where the metadata of block groups lies, and so which blocks
 //!   are left; `layout` gives each file its blocks in the smallest filesystem that
 //!   holds them all;
-//! - `encode` lays the structures there, each from the file that is named after it:
-//!   `superblock`, `group`, `inode`, `extent`, `directory`, `xattr`, `journal`,
-//!   `resize`. All their bytes are declared in `format`.
+//! - `filesystem` says what each inode and each copy of the superblock holds, and
+//!   `encode` lays the structures at their places, each from the file that is named
+//!   after it: `superblock`, `group`, `inode`, `extent`, `directory`, `xattr`,
+//!   `journal`, `orphan`, `resize`. All their bytes are declared in `format`.
 //!
 //! `docs/image-format.md` draws the result and says why each feature is there.
 
@@ -21,6 +22,7 @@ mod directory;
 mod encode;
 mod extent;
 mod features;
+mod filesystem;
 mod format;
 mod geometry;
 mod group;
@@ -45,7 +47,7 @@ pub use options::{
 };
 pub use xattr::XattrError;
 
-use encode::Filesystem;
+use filesystem::Filesystem;
 use inventory::Inventory;
 use layout::Layout;
 
@@ -69,5 +71,6 @@ pub enum LayoutError {
 pub fn lay_out(mut tree: Tree, options: &Options) -> Result<Pieces, LayoutError> {
     let inventory = Inventory::new(&mut tree, options)?;
     let layout = Layout::fit(&inventory, options)?;
-    Ok(Filesystem::new(tree, options.clone(), inventory, layout).into_pieces())
+    let filesystem = Filesystem::new(tree, options.clone(), inventory, layout);
+    Ok(encode::pieces(filesystem))
 }
