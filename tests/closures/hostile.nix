@@ -68,7 +68,7 @@ derivation {
       echo >"entries/entry number $number" $((number % 7))
     done
 
-    mkdir -p empty/directory deep/${repeat 100 "d/"}
+    mkdir -p empty/directory deep/${repeat 60 "d/"}
     : >empty/file
     printf '#!/bin/sh\n' >executable
     chmod 755 executable

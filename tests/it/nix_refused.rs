@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::built::{expression, make_ext4_fs};
+use crate::support::built::{build, expression, make_ext4_fs};
 use crate::support::command::{describe, output, run, run_to_failure};
 use crate::support::direct::{Direct, FakeStore};
 use crate::support::nix::Nix;
@@ -57,6 +57,13 @@ fn a_directory_that_may_not_be_entered_is_named_with_the_remedy() {
         let image = make_ext4_fs(&format!(
             r#"storePaths = [ ({locked}) ]; volumeLabel = "label";"#
         ));
+        let closed = nix.seen_from_outside(&path).join("inner/closed");
+        if fs::metadata(closed).unwrap().permissions().mode() & 0o100 != 0 {
+            // The newest Nix opens such a directory when it takes it into the store.
+            assert_eq!(nix, Nix::Forky);
+            build(nix, &image);
+            continue;
+        }
         let expected = format!("the builder may not read {path}/inner/closed");
         let message = refused_by(nix, &image);
         assert!(message.contains(&expected), "{message}");
