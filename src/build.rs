@@ -1,6 +1,6 @@
 //! The whole way, from what is wanted to the output.
 
-use std::io;
+use std::{io, mem};
 
 use crate::image::{Interrupt, OutputError, PendingOutput, WriteError};
 use crate::progress::{Progress, Summary};
@@ -92,6 +92,11 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         }
     }
 
+    let image_bytes = pieces.size();
+    // The process ends soon, and its memory with it: to free a tree of many files node by
+    // node would take longer.
+    mem::forget(pieces);
+
     if spec.self_check {
         begin("checking")?;
         self_check::check(&closure, &output, spec.compression, interrupt)?;
@@ -101,7 +106,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let summary = Summary {
         store_paths: closure.paths().len(),
         files,
-        image_bytes: pieces.size(),
+        image_bytes,
         output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
     };
     match &spec.output.image_name {
