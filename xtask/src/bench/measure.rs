@@ -73,7 +73,15 @@ pub(super) fn run(
         _ => {
             let errors = fs::read(&errors)?;
             let errors = String::from_utf8_lossy(&errors);
-            Outcome::Failed(errors.lines().last().unwrap_or_default().to_owned())
+            Outcome::Failed(
+                errors
+                    .trim()
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+                    .trim()
+                    .into(),
+            )
         }
     };
     let image_bytes = fs::metadata(tools.image()).map_or(0, |image| image.blocks() * 512);
@@ -98,6 +106,7 @@ fn timed(command: &Command, tools: &Tools, size: Size, peak: &Path) -> Command {
     let mut timed = Command::new("time");
     timed
         .env("PATH", &tools.path)
+        .env("RUST_BACKTRACE", "0")
         .args(["--quiet", "--format=%M", "--output"])
         .arg(peak)
         .args(["timeout", "--kill-after=5"])

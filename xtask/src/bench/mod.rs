@@ -92,7 +92,7 @@ impl Size {
     fn rounds(self) -> usize {
         match self {
             Self::Quick => 3,
-            Self::Full => 7,
+            Self::Full => 5,
         }
     }
 
@@ -100,7 +100,7 @@ impl Size {
     fn patience_seconds(self) -> u64 {
         match self {
             Self::Quick => 20,
-            Self::Full => 90,
+            Self::Full => 60,
         }
     }
 }

@@ -70,7 +70,7 @@ impl Report {
         let ours = of(Role::Ours).min();
         let limit = of(Role::Limit).min();
         self.lines.push(format!(
-            "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} ||||||| ",
+            "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | |",
             row.name,
             megabytes(row.content.bytes),
             row.content.entries,
@@ -91,7 +91,7 @@ impl Report {
 
 fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
     let Some(first) = runs.first() else {
-        return format!("| {name} | |||||");
+        return format!("| {name} | | | | | | |");
     };
     let times = runs.times();
     let seconds = |index: usize| times.get(index).map_or(0.0, Duration::as_secs_f64);
