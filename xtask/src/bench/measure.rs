@@ -17,6 +17,8 @@ use super::rows::Row;
 /// One run.
 pub(super) struct Run {
     pub(super) elapsed: Duration,
+    /// Of all cores, in user and kernel mode.
+    pub(super) cpu_seconds: f64,
     pub(super) outcome: Outcome,
     /// Of the largest process.
     pub(super) peak_bytes: u64,
@@ -54,9 +56,9 @@ pub(super) fn run(
     remove(&tools.image())?;
     fs::create_dir(tools.work())?;
 
-    let peak = tools.scratch.path().join("peak");
+    let usage = tools.scratch.path().join("usage");
     let errors = tools.scratch.path().join("errors");
-    let mut command = timed(&peer.command(tools, row), tools, size, &peak);
+    let mut command = timed(&peer.command(tools, row), tools, size, &usage);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -89,12 +91,13 @@ pub(super) fn run(
     if is_first && is_filesystem && matches!(outcome, Outcome::Done) && !is_clean(&tools.image())? {
         outcome = Outcome::Unclean;
     }
-    let peak = fs::read_to_string(&peak)?;
-    let peak_kib: u64 = peak.trim().parse().context("reading what time(1) says")?;
+    let (peak_kib, cpu_seconds) = parse_usage(&fs::read_to_string(&usage)?)
+        .context("time(1) says something else than it should")?;
     remove(&tools.image())?;
     fs::remove_dir_all(tools.work())?;
     Ok(Run {
         elapsed,
+        cpu_seconds,
         outcome,
         peak_bytes: peak_kib << 10,
         image_bytes,
@@ -102,13 +105,13 @@ pub(super) fn run(
 }
 
 /// `command` under time(1), whose own memory is next to nothing, and timeout(1).
-fn timed(command: &Command, tools: &Tools, size: Size, peak: &Path) -> Command {
+fn timed(command: &Command, tools: &Tools, size: Size, usage: &Path) -> Command {
     let mut timed = Command::new("time");
     timed
         .env("PATH", &tools.path)
         .env("RUST_BACKTRACE", "0")
-        .args(["--quiet", "--format=%M", "--output"])
-        .arg(peak)
+        .args(["--quiet", "--format=%M %U %S", "--output"])
+        .arg(usage)
         .args(["timeout", "--kill-after=5"])
         .arg(size.patience_seconds().to_string())
         .arg(command.get_program())
@@ -119,6 +122,15 @@ fn timed(command: &Command, tools: &Tools, size: Size, peak: &Path) -> Command {
         }
     }
     timed
+}
+
+/// KiB, and seconds in user and kernel mode together.
+fn parse_usage(text: &str) -> Option<(u64, f64)> {
+    let mut words = text.split_whitespace();
+    let peak_kib = words.next()?.parse().ok()?;
+    let user: f64 = words.next()?.parse().ok()?;
+    let kernel: f64 = words.next()?.parse().ok()?;
+    Some((peak_kib, user + kernel))
 }
 
 fn is_clean(image: &Path) -> Result<bool> {
@@ -147,8 +159,8 @@ impl Runs {
 
     /// How often it runs in all: less often if it is slow, once if it fails.
     pub(super) fn wanted(&self, size: Size) -> usize {
-        const SLOW: Duration = Duration::from_secs(6);
-        const VERY_SLOW: Duration = Duration::from_secs(25);
+        const SLOW: Duration = Duration::from_secs(5);
+        const VERY_SLOW: Duration = Duration::from_secs(15);
         match self.0.first() {
             Some(run) if !matches!(run.outcome, Outcome::Done) => 1,
             Some(run) if run.elapsed > VERY_SLOW => 1,
@@ -179,6 +191,13 @@ impl Runs {
         let times = self.times();
         let middle = times.get(times.len() / 2).copied();
         middle.filter(|_| self.0.iter().all(is_done))
+    }
+
+    /// The median of what they took of all cores.
+    pub(super) fn cpu_seconds(&self) -> f64 {
+        let mut seconds: Vec<_> = self.0.iter().map(|run| run.cpu_seconds).collect();
+        seconds.sort_unstable_by(f64::total_cmp);
+        seconds.get(seconds.len() / 2).copied().unwrap_or(0.0)
     }
 
     pub(super) fn peak_bytes(&self) -> u64 {

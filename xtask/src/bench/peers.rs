@@ -24,6 +24,8 @@ pub(super) enum Role {
     Other,
     /// Makes one of a copy of the store paths.
     OtherOfCopy,
+    /// Makes one of all that has no space in its name.
+    OtherWithoutSpaces,
     /// A way to read and write alone; the fastest is the limit.
     Limit,
     /// Shows a part of the limit.
@@ -53,7 +55,7 @@ pub(super) const PEERS: &[Peer] = &[
     },
     Peer {
         name: "nixpkgs' first steps: mkfs, debugfs, fsck",
-        role: Role::Other,
+        role: Role::OtherWithoutSpaces,
         command: |tools, row| script(tools, row, "nixpkgs-first.sh"),
     },
     Peer {

@@ -21,8 +21,8 @@ pub(super) struct Report {
 }
 
 const HEAD: &str = "\
-| who | seconds: median (least to most) | runs | of ours | of the limit | peak MB | image MB |
-|---|---|---|---|---|---|---|";
+| who | seconds: median (least to most) | runs | of ours | of the limit | CPU seconds | peak MB | image MB |
+|---|---|---|---|---|---|---|---|";
 
 impl Report {
     /// Says when, where and of what.
@@ -70,7 +70,7 @@ impl Report {
         let ours = of(Role::Ours).min();
         let limit = of(Role::Limit).min();
         self.lines.push(format!(
-            "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | |",
+            "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | | |",
             row.name,
             megabytes(row.content.bytes),
             row.content.entries,
@@ -79,10 +79,12 @@ impl Report {
         ));
         for (peer, runs) in PEERS.iter().zip(all) {
             let is_limit = peer.role == Role::Limit && runs.median() == limit;
-            let name = if is_limit {
-                format!("**{}**", peer.name)
-            } else {
-                peer.name.to_owned()
+            let name = match row.content.names_with_space {
+                _ if is_limit => format!("**{}**", peer.name),
+                left_out @ 1.. if peer.role == Role::OtherWithoutSpaces => {
+                    format!("{}; without {left_out} names with a space", peer.name)
+                }
+                _ => peer.name.to_owned(),
             };
             self.lines.push(line(&name, runs, [ours, limit]));
         }
@@ -91,7 +93,7 @@ impl Report {
 
 fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
     let Some(first) = runs.first() else {
-        return format!("| {name} | | | | | | |");
+        return format!("| {name} | | | | | | | |");
     };
     let times = runs.times();
     let seconds = |index: usize| times.get(index).map_or(0.0, Duration::as_secs_f64);
@@ -120,8 +122,9 @@ fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
         _ => String::new(),
     };
     format!(
-        "| {name} | {time} | {} | {ours} | {limit} | {} | {image} |",
+        "| {name} | {time} | {} | {ours} | {limit} | {:.2} | {} | {image} |",
         runs.count(),
+        runs.cpu_seconds(),
         megabytes(runs.peak_bytes()),
     )
 }
