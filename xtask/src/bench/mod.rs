@@ -32,13 +32,13 @@ pub(crate) enum Size {
 /// Where everything is written that is measured.
 const TMPFS: &str = "/dev/shm";
 
-/// Measures all, and prints the table.
+/// Measures all, and prints the table as it grows.
 pub(crate) fn command(workspace: &Workspace, size: Size) -> Result<()> {
     step("install what is missing", || {
         prerequisites::ensure(workspace, &[FOR_BUILD, FOR_DEMO, FOR_BENCH])
     })?;
     let tools = tools(workspace)?;
-    let mut report = table::Report::begin(workspace, size)?;
+    println!("{}", table::head(workspace, size)?);
     for kind in rows::KINDS {
         let row = step(&format!("prepare {}", kind.name(size)), || {
             rows::prepare(workspace, &tools, kind, size)
@@ -47,9 +47,9 @@ pub(crate) fn command(workspace: &Workspace, size: Size) -> Result<()> {
             measure(&tools, &row, size)
         });
         step("clean up", || row.clean_up(workspace))?;
-        report.add(&row, &measured?);
+        // At once: a later row may fail, or be interrupted.
+        println!("{}", table::lines(&row, &measured?));
     }
-    println!("{report}");
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! The table, in Markdown.
 
-use std::fmt;
 use std::fs;
 use std::time::Duration;
 
@@ -13,82 +12,73 @@ use super::peers::{PEERS, Role};
 use super::rows::{Row, meminfo};
 use crate::workspace::Workspace;
 
-/// What has been measured.
-pub(super) struct Report {
-    /// The facts above the table.
-    facts: Vec<String>,
-    lines: Vec<String>,
-}
-
 const HEAD: &str = "\
 | who | seconds: median (least to most) | runs | of ours | of the limit | CPU seconds | peak MB | image MB |
 |---|---|---|---|---|---|---|---|";
 
-impl Report {
-    /// Says when, where and of what.
-    pub(super) fn begin(workspace: &Workspace, size: Size) -> Result<Self> {
-        let shell = &workspace.shell;
-        let read = |command: xshell::Cmd<'_>| command.quiet().ignore_stderr().read();
-        let command = match size {
-            Size::Quick => "cargo xtask bench --quick",
-            Size::Full => "cargo xtask bench",
-        };
-        let commit = read(cmd!(shell, "git describe --always --dirty --exclude *"))?;
-        let date = read(cmd!(shell, "date --utc +%Y-%m-%d"))?;
-        let kernel = read(cmd!(shell, "uname -sr"))?;
-        let mke2fs = cmd!(shell, "mke2fs -V").quiet().read_stderr()?;
-        let cpus = fs::read_to_string("/proc/cpuinfo")?;
-        let models: Vec<&str> = cpus
-            .lines()
-            .filter(|line| line.starts_with("model name"))
-            .filter_map(|line| line.split_once(": "))
-            .map(|(_, model)| model)
-            .collect();
-        let load = fs::read_to_string("/proc/loadavg")?;
-        Ok(Self {
-            facts: vec![
-                format!("- `{command}`, {date}, commit {commit}"),
-                format!(
-                    "- {} cores ({}), {} GB of memory, {kernel}, load before the first run: {}",
-                    models.len(),
-                    models.first().unwrap_or(&"of a kind that does not say"),
-                    meminfo("MemTotal")? / 1_000_000_000,
-                    load.split(' ').next().unwrap_or_default(),
-                ),
-                format!("- {}", mke2fs.lines().next().unwrap_or_default()),
-            ],
-            lines: Vec::new(),
-        })
-    }
+/// When, where and of what; and the head of the table.
+pub(super) fn head(workspace: &Workspace, size: Size) -> Result<String> {
+    let shell = &workspace.shell;
+    let read = |command: xshell::Cmd<'_>| command.quiet().ignore_stderr().read();
+    let command = match size {
+        Size::Quick => "cargo xtask bench --quick",
+        Size::Full => "cargo xtask bench",
+    };
+    let commit = read(cmd!(shell, "git describe --always --dirty --exclude *"))?;
+    let date = read(cmd!(shell, "date --utc +%Y-%m-%d"))?;
+    let kernel = read(cmd!(shell, "uname -sr"))?;
+    let mke2fs = cmd!(shell, "mke2fs -V").quiet().read_stderr()?;
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let models: Vec<&str> = cpus
+        .lines()
+        .filter(|line| line.starts_with("model name"))
+        .filter_map(|line| line.split_once(": "))
+        .map(|(_, model)| model)
+        .collect();
+    let load = fs::read_to_string("/proc/loadavg")?;
+    Ok(format!(
+        "\
+- `{command}`, {date}, commit {commit}
+- {} cores ({}), {} GB of memory, {kernel}, load before the first run: {}
+- {}
 
-    /// Adds the lines of a row, given the runs of all [`PEERS`].
-    pub(super) fn add(&mut self, row: &Row, all: &[Runs]) {
-        let of = |role| {
-            let peers = PEERS.iter().zip(all);
-            peers.filter_map(move |(peer, runs)| (peer.role == role).then(|| runs.median())?)
+{HEAD}",
+        models.len(),
+        models.first().unwrap_or(&"of a kind that does not say"),
+        meminfo("MemTotal")? / 1_000_000_000,
+        load.split(' ').next().unwrap_or_default(),
+        mke2fs.lines().next().unwrap_or_default(),
+    ))
+}
+
+/// The lines of a row, given the runs of all [`PEERS`].
+pub(super) fn lines(row: &Row, all: &[Runs]) -> String {
+    let of = |role| {
+        let peers = PEERS.iter().zip(all);
+        peers.filter_map(move |(peer, runs)| (peer.role == role).then(|| runs.median())?)
+    };
+    let ours = of(Role::Ours).min();
+    let limit = of(Role::Limit).min();
+    let mut lines = vec![format!(
+        "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | | |",
+        row.name,
+        megabytes(row.content.bytes),
+        row.content.entries,
+        row.store_paths,
+        row.content.names_with_space,
+    )];
+    for (peer, runs) in PEERS.iter().zip(all) {
+        let is_limit = peer.role == Role::Limit && runs.median() == limit;
+        let name = match row.content.names_with_space {
+            _ if is_limit => format!("**{}**", peer.name),
+            left_out @ 1.. if peer.role == Role::OtherWithoutSpaces => {
+                format!("{}; without {left_out} names with a space", peer.name)
+            }
+            _ => peer.name.to_owned(),
         };
-        let ours = of(Role::Ours).min();
-        let limit = of(Role::Limit).min();
-        self.lines.push(format!(
-            "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | | |",
-            row.name,
-            megabytes(row.content.bytes),
-            row.content.entries,
-            row.store_paths,
-            row.content.names_with_space,
-        ));
-        for (peer, runs) in PEERS.iter().zip(all) {
-            let is_limit = peer.role == Role::Limit && runs.median() == limit;
-            let name = match row.content.names_with_space {
-                _ if is_limit => format!("**{}**", peer.name),
-                left_out @ 1.. if peer.role == Role::OtherWithoutSpaces => {
-                    format!("{}; without {left_out} names with a space", peer.name)
-                }
-                _ => peer.name.to_owned(),
-            };
-            self.lines.push(line(&name, runs, [ours, limit]));
-        }
+        lines.push(line(&name, runs, [ours, limit]));
     }
+    lines.join("\n")
 }
 
 fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
@@ -131,17 +121,4 @@ fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
 
 fn megabytes(bytes: u64) -> u64 {
     (bytes + 500_000) / 1_000_000
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for fact in &self.facts {
-            writeln!(f, "{fact}")?;
-        }
-        writeln!(f, "\n{HEAD}")?;
-        for line in &self.lines {
-            writeln!(f, "{line}")?;
-        }
-        Ok(())
-    }
 }
