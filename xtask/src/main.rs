@@ -1,10 +1,11 @@
-//! The project's own commands: `cargo xtask build | test [--full] | demo`.
+//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
 //! missing. Results go to stdout, what is being done to stderr.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod bench;
 mod builder;
 mod closure;
 mod debian;
@@ -27,7 +28,9 @@ usage: cargo xtask COMMAND
 
   build          the static binary; its path is the last line on stdout
   test [--full]  everything that proves the project; --full adds what is longer
-  demo           an image of a small closure, made by a real nix-build in its sandbox";
+  demo           an image of a small closure, made by a real nix-build in its sandbox
+  bench [--quick]
+                 our speed and memory beside others', as a table; --quick on less";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,6 +40,8 @@ fn main() -> ExitCode {
         ["test"] => |workspace| proof::command(workspace, proof::Extent::Usual),
         ["test", "--full"] => |workspace| proof::command(workspace, proof::Extent::Full),
         ["demo"] => demo::command,
+        ["bench"] => |workspace| bench::command(workspace, bench::Size::Full),
+        ["bench", "--quick"] => |workspace| bench::command(workspace, bench::Size::Quick),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -56,6 +56,14 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("xz", "xz-utils"),
 ];
 
+/// For the measurements, beside what the demo needs.
+pub(crate) const FOR_BENCH: &[Prerequisite] = &[
+    program("bash", "bash"),
+    program("debugfs", "e2fsprogs"),
+    program("git", "git"),
+    program("time", "time"),
+];
+
 /// Installs what is missing of `wanted`, or says what it is.
 pub(crate) fn ensure(workspace: &Workspace, wanted: &[&[Prerequisite]]) -> Result<()> {
     let missing = missing(workspace, wanted);

@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: our builder beside others, and beside the limit, in one run.
+//!
+//! The rows are real store paths. What is made of them stands on tmpfs and is removed
+//! when it has been measured. Rounds are interleaved, so that whatever else the machine
+//! does meets all.
+
+mod measure;
+mod peers;
+mod rows;
+mod table;
+
+use anyhow::{Context as _, Result};
+use xshell::cmd;
+
+use crate::builder;
+use crate::prerequisites::{self, FOR_BENCH, FOR_BUILD, FOR_DEMO};
+use crate::step::step;
+use crate::workspace::Workspace;
+use measure::Runs;
+use peers::{PEERS, Tools};
+use rows::Row;
+
+/// How much is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// Small rows, for work on the bench itself.
+    Quick,
+    /// What `docs/performance.md` shows.
+    Full,
+}
+
+/// Where everything is written that is measured.
+const TMPFS: &str = "/dev/shm";
+
+/// Measures all, and prints the table as it grows.
+pub(crate) fn command(workspace: &Workspace, size: Size) -> Result<()> {
+    step("install what is missing", || {
+        prerequisites::ensure(workspace, &[FOR_BUILD, FOR_DEMO, FOR_BENCH])
+    })?;
+    let tools = tools(workspace)?;
+    println!("{}", table::head(workspace, size)?);
+    for kind in rows::KINDS {
+        let row = step(&format!("prepare {}", kind.name(size)), || {
+            rows::prepare(workspace, &tools, kind, size)
+        })?;
+        let measured = step(&format!("measure {}", row.name), || {
+            measure(&tools, &row, size)
+        });
+        step("clean up", || row.clean_up(workspace))?;
+        // At once: a later row may fail, or be interrupted.
+        println!("{}", table::lines(&row, &measured?));
+    }
+    Ok(())
+}
+
+fn tools(workspace: &Workspace) -> Result<Tools> {
+    let builder = builder::build(workspace)?;
+    step("build the peers", || {
+        let shell = &workspace.shell;
+        Ok(cmd!(shell, "cargo build --release --package nix2image-peers").run()?)
+    })?;
+    let scratch = tempfile::Builder::new()
+        .prefix("nix2image-bench-")
+        .tempdir_in(TMPFS)
+        .with_context(|| format!("making a directory in {TMPFS}"))?;
+    Ok(Tools {
+        path: workspace.shell.var_os("PATH").unwrap_or_default(),
+        builder,
+        peers: workspace.target.join("release"),
+        scripts: workspace.root.join("benches"),
+        scratch,
+    })
+}
+
+/// The runs of each peer, in the order of [`PEERS`].
+fn measure(tools: &Tools, row: &Row, size: Size) -> Result<Vec<Runs>> {
+    let mut all: Vec<Runs> = PEERS.iter().map(|_| Runs::default()).collect();
+    for round in 0..size.rounds() {
+        for (peer, runs) in PEERS.iter().zip(&mut all) {
+            if round < runs.wanted(size) {
+                let run = measure::run(tools, row, peer, size, round == 0)?;
+                eprintln!("    round {}: {}: {run}", round + 1, peer.name);
+                runs.add(run);
+            }
+        }
+    }
+    Ok(all)
+}
+
+impl Size {
+    /// How often each peer runs, unless it is slow.
+    fn rounds(self) -> usize {
+        match self {
+            Self::Quick => 3,
+            Self::Full => 5,
+        }
+    }
+
+    /// Seconds after which a run is stopped.
+    fn patience_seconds(self) -> u64 {
+        match self {
+            Self::Quick => 20,
+            Self::Full => 60,
+        }
+    }
+}

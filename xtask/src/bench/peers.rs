@@ -1,0 +1,175 @@
+//! Who is measured.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use super::rows::Row;
+
+/// Somebody who makes something of a row.
+pub(super) struct Peer {
+    pub(super) name: &'static str,
+    pub(super) role: Role,
+    /// The command that leaves its result at [`Tools::image`].
+    command: fn(&Tools, &Row) -> Command,
+}
+
+/// What a peer is to the others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Ours,
+    /// Makes a filesystem too.
+    Other,
+    /// Makes one of a copy of the store paths.
+    OtherOfCopy,
+    /// Makes one of all that has no space in its name.
+    OtherWithoutSpaces,
+    /// A way to read and write alone; the fastest is the limit.
+    Limit,
+    /// Shows a part of the limit.
+    Part,
+}
+
+pub(super) const PEERS: &[Peer] = &[
+    Peer {
+        name: "**nix2image**",
+        role: Role::Ours,
+        command: nix2image,
+    },
+    Peer {
+        name: "mkext4 0.0.3",
+        role: Role::Other,
+        command: mkext4,
+    },
+    Peer {
+        name: "`mke2fs -d`, of a copy made before",
+        role: Role::OtherOfCopy,
+        command: mke2fs,
+    },
+    Peer {
+        name: "nixpkgs' steps of today: cp, mkfs -d, fsck, resize2fs",
+        role: Role::Other,
+        command: |tools, row| script(tools, row, "nixpkgs-today.sh"),
+    },
+    Peer {
+        name: "nixpkgs' first steps: mkfs, debugfs, fsck",
+        role: Role::OtherWithoutSpaces,
+        command: |tools, row| script(tools, row, "nixpkgs-first.sh"),
+    },
+    Peer {
+        name: "limit, pieces of 1 MiB",
+        role: Role::Limit,
+        command: |tools, row| limit(tools, row, "pieces-1024"),
+    },
+    Peer {
+        name: "limit, pieces of 256 KiB",
+        role: Role::Limit,
+        command: |tools, row| limit(tools, row, "pieces-256"),
+    },
+    Peer {
+        name: "limit, `copy_file_range`",
+        role: Role::Limit,
+        command: |tools, row| limit(tools, row, "copy_file_range"),
+    },
+    Peer {
+        name: "limit, `sendfile`",
+        role: Role::Limit,
+        command: |tools, row| limit(tools, row, "sendfile"),
+    },
+    Peer {
+        name: "the limit's walk and reading, without writing",
+        role: Role::Part,
+        command: |tools, row| limit(tools, row, "read"),
+    },
+];
+
+/// Where the programs are, and where they write.
+pub(super) struct Tools {
+    /// PATH.
+    pub(super) path: OsString,
+    /// The static binary.
+    pub(super) builder: PathBuf,
+    /// The directory of `limit` and `mkext4`.
+    pub(super) peers: PathBuf,
+    /// The directory of the scripts.
+    pub(super) scripts: PathBuf,
+    /// On tmpfs.
+    pub(super) scratch: TempDir,
+}
+
+impl Tools {
+    /// The file that a peer makes.
+    pub(super) fn image(&self) -> PathBuf {
+        self.scratch.path().join("image")
+    }
+
+    /// A directory for what a peer needs besides: there and empty when it begins.
+    pub(super) fn work(&self) -> PathBuf {
+        self.scratch.path().join("work")
+    }
+
+    /// Reads all that a peer will read, so that none meets a colder cache than another.
+    pub(super) fn warm_up(&self, list: &Path) -> Command {
+        let mut command = Command::new(self.peers.join("limit"));
+        command.arg("read").arg(list).arg(self.image());
+        command
+    }
+}
+
+impl Peer {
+    pub(super) fn command(&self, tools: &Tools, row: &Row) -> Command {
+        (self.command)(tools, row)
+    }
+
+    /// The file that names what it reads.
+    pub(super) fn list<'row>(&self, row: &'row Row) -> &'row Path {
+        if self.role == Role::OtherOfCopy {
+            &row.staged_list
+        } else {
+            &row.list
+        }
+    }
+}
+
+/// As Nix runs a builder: with its attributes in a file.
+fn nix2image(tools: &Tools, row: &Row) -> Command {
+    let mut command = Command::new(&tools.builder);
+    command
+        .env("NIX_ATTRS_JSON_FILE", &row.attrs)
+        .env("NIX_BUILD_CORES", "0");
+    command
+}
+
+fn mkext4(tools: &Tools, row: &Row) -> Command {
+    let mut command = Command::new(tools.peers.join("mkext4"));
+    command
+        .args([&row.list, &tools.image()])
+        .args([row.roomy_bytes(), row.roomy_inodes()].map(|number| number.to_string()));
+    command
+}
+
+fn mke2fs(tools: &Tools, row: &Row) -> Command {
+    let mut command = Command::new("mke2fs");
+    command
+        .env("E2FSPROGS_FAKE_TIME", "1")
+        .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-N"])
+        .arg(row.roomy_inodes().to_string())
+        .arg("-d")
+        .args([&row.staged, &tools.image()])
+        .arg(format!("{}k", row.roomy_bytes() / 1024));
+    command
+}
+
+fn script(tools: &Tools, row: &Row, name: &str) -> Command {
+    let mut command = Command::new(tools.scripts.join(name));
+    command.args([&row.list, &row.registration, &tools.image(), &tools.work()]);
+    command
+}
+
+fn limit(tools: &Tools, row: &Row, way: &str) -> Command {
+    let mut command = Command::new(tools.peers.join("limit"));
+    command.arg(way).args([&row.list, &tools.image()]);
+    command
+}
