@@ -11,14 +11,14 @@ rustPlatform.buildRustPackage {
   inherit (manifest.package) version;
 
   # What cargo reads, and nothing else: a change of the documentation builds no new binary, and so
-  # no new images. xtask is a member of the workspace.
+  # no new images. xtask and benches/peers are members of the workspace.
   src = builtins.path {
     name = "nix2image-source";
     path = ../.;
     filter =
       let
         length = builtins.stringLength (toString ../.);
-        kept = "/(Cargo\\.lock|Cargo\\.toml|src|xtask)(/.*)?";
+        kept = "/(Cargo\\.lock|Cargo\\.toml|benches|src|xtask)(/.*)?";
       in
       path: _type: builtins.match kept (builtins.substring length (-1) path) != null;
   };

@@ -62,6 +62,7 @@ import ./failures.nix {
       top = {
         "Cargo.lock" = "regular";
         "Cargo.toml" = "regular";
+        benches = "directory";
         src = "directory";
         xtask = "directory";
       };
