@@ -135,6 +135,12 @@ fn a_closure_that_lacks_a_path_is_refused_with_both_names() {
         .position(|info| info.path.ends_with("-file"))
         .unwrap();
     let missing = closure.remove(missing).path;
+    let referrer = closure
+        .iter()
+        .filter(|info| info.references.contains(&missing))
+        .map(|info| info.path.as_str())
+        .min()
+        .unwrap();
     let direct = Direct::new(json!({}), &closure);
     let builder = direct.builder_after(&[]);
     refuses(
@@ -142,7 +148,7 @@ fn a_closure_that_lacks_a_path_is_refused_with_both_names() {
         builder,
         2,
         &format!(
-            "{root} refers to {missing}, which is in no graph; \
+            "{referrer} refers to {missing}, which is in no graph; \
              give exportReferencesGraph a path that leads to it"
         ),
     );
