@@ -4,10 +4,12 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
+use crate::support::command::run;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::image::Image;
 use crate::support::sample::{everything, roomy};
@@ -43,6 +45,22 @@ fn flash(image: &Path, disk: &Path) -> u64 {
     }
 }
 
+/// The blocks that an inode maps.
+fn blocks(image: &Path, inode: &str) -> Vec<u64> {
+    let request = format!("blocks {inode}");
+    run(Command::new("debugfs").args(["-R", &request]).arg(image))
+        .split_whitespace()
+        .map(|number| number.parse().unwrap())
+        .collect()
+}
+
+fn block(file: &Path, number: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 4096];
+    let file = File::open(file).unwrap();
+    file.read_exact_at(&mut bytes, number * 4096).unwrap();
+    bytes
+}
+
 #[test]
 fn the_data_of_an_image_alone_makes_the_filesystem_on_any_disk() {
     let mut tree = everything();
@@ -59,6 +77,18 @@ fn the_data_of_an_image_alone_makes_the_filesystem_on_any_disk() {
         image.size()
     );
     e2fsck_is_silent(&disk);
+    // The journal is zeros, which no reader misses before the kernel recovers from it.
+    for inode in ["<7>", "<8>"] {
+        let blocks = blocks(&image.path(), inode);
+        assert!(blocks.len() > 500, "{inode} has {} blocks", blocks.len());
+        for number in blocks {
+            let [image, disk] = [&image.path(), &disk].map(|file| block(file, number));
+            assert!(
+                image == disk,
+                "block {number} of inode {inode} is not there"
+            );
+        }
+    }
     facts::assert_same(&readers::kernel(&disk), &expected, "the kernel");
     assert_eq!(readers::mkext4(&disk).len(), expected.len());
 }
