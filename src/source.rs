@@ -30,15 +30,24 @@ pub enum Origin {
     /// A whole file of the host, whose size must still be [`Source::length`] when
     /// it is read.
     HostFile(HostFile),
-    /// A part of a file of the host (an entry of a tar file, say), from `offset` bytes on.
+    /// A part of a file that holds many sources (an entry of a tar file, say), from
+    /// `offset` bytes on.
     Range {
         /// The file that holds the bytes.
-        path: Arc<Path>,
+        container: Arc<Container>,
         /// Bytes from the start of that file.
         offset: u64,
     },
     /// Bytes at hand.
     Bytes(Arc<[u8]>),
+}
+
+/// A file that holds many sources: a tar file, a NAR, a stream of NARs.
+#[derive(Debug)]
+pub struct Container {
+    path: PathBuf,
+    /// The bytes, where they are not those of the file at `path`.
+    spool: Option<File>,
 }
 
 /// A host file as its directory, which all files in it share, and its name.
@@ -100,9 +109,9 @@ impl Source {
                 Ok(())
             }
             Origin::HostFile(file) => read_whole_file(&file.path(), self.length, start, bytes),
-            Origin::Range { path, offset } => File::open(path)
-                .and_then(|file| file.read_exact_at(bytes, offset + start))
-                .map_err(|error| read_error(path, error)),
+            Origin::Range { container, offset } => container
+                .with_file(|file| file.read_exact_at(bytes, offset + start))
+                .map_err(|error| read_error(&container.path, error)),
         }
     }
 
@@ -110,6 +119,41 @@ impl Source {
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         Self::new(bytes.len() as u64, Origin::Bytes(bytes))
+    }
+}
+
+impl Container {
+    /// The file at `path`, which is opened for each read: there may be more of them than
+    /// a process may open.
+    #[must_use]
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            spool: None,
+        }
+    }
+
+    /// What was unpacked from the file at `path`.
+    #[must_use]
+    pub fn spooled(path: impl Into<PathBuf>, spool: File) -> Self {
+        Self {
+            path: path.into(),
+            spool: Some(spool),
+        }
+    }
+
+    /// The file that a user knows, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What `read` reads from the file that holds the bytes.
+    pub fn with_file<T>(&self, read: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
+        match &self.spool {
+            Some(spool) => read(spool),
+            None => read(&File::open(&self.path)?),
+        }
     }
 }
 

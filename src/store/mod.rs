@@ -7,6 +7,7 @@
 mod closure;
 mod graph;
 mod hash;
+mod input;
 pub mod nar;
 mod path;
 mod registration;
@@ -15,6 +16,7 @@ mod scan;
 pub use closure::{Closure, ClosureError, ValidPath};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
+pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use nix2image::ext4::lay_out;
-use nix2image::source::{HostFile, Origin, Source};
+use nix2image::source::{Container, HostFile, Origin, Source};
 use nix2image::tree::{Node, Timestamp, Tree};
 
 use crate::support::command::run;
@@ -300,7 +300,7 @@ fn a_part_of_a_host_file_is_that_part() {
     mounts_as_it_is(tree_of([(0, 1), (1, 4096), (511, 2 << 20)].map(
         |(offset, length)| {
             let origin = Origin::Range {
-                path: path.as_path().into(),
+                container: Container::at(&path).into(),
                 offset,
             };
             let node = Node::file(metadata(0o644), Source::new(length, origin));

@@ -1,12 +1,11 @@
 //! What the choices of size do: explicit sizes, reserves, inodes, journal, growth.
 
-use std::path::Path;
 
 use nix2image::ext4::{
     Features, GrowTo, InodeRatio, JournalSize, LayoutError, Options, ReservedPercent, SizeError,
     lay_out,
 };
-use nix2image::source::{Origin, Source};
+use nix2image::source::{Container, Origin, Source};
 use nix2image::tree::{Node, Tree};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -342,7 +341,7 @@ fn without(feature: &str, options: &mut Options) {
 /// A file that nobody reads, for layout alone.
 fn unread(length: u64) -> Node {
     let origin = Origin::Range {
-        path: Path::new("/nobody/opens/this").into(),
+        container: Container::at("/nobody/opens/this").into(),
         offset: 0,
     };
     Node::file(metadata(0o644), Source::new(length, origin))

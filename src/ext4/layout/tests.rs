@@ -2,7 +2,6 @@
 //! what is said to be free is what nothing takes.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +15,7 @@ use super::super::options::{GrowTo, InodeRatio, Uuid};
 use super::super::{LayoutError, lay_out};
 use super::*;
 use crate::image::Content;
-use crate::source::{Origin, Source};
+use crate::source::{Container, Origin, Source};
 use crate::tree::{Metadata, Name, Node, Timestamp, Tree};
 
 const UUID: Uuid = Uuid(*b"nix2image layout");
@@ -67,7 +66,7 @@ fn metadata() -> Metadata {
 
 fn unread(length: u64) -> Source {
     let origin = Origin::Range {
-        path: Path::new("/nobody/opens/this").into(),
+        container: Container::at("/nobody/opens/this").into(),
         offset: 0,
     };
     Source::new(length, origin)

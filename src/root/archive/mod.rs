@@ -26,7 +26,7 @@ use std::sync::Arc;
 use tar::EntryType;
 
 use self::entries::{Entries, Entry};
-use crate::source::{Origin, Source};
+use crate::source::{Container, Origin, Source};
 use crate::tree::{
     DeviceNumber, Kind, Metadata, Name, NameError, Node, NodeId, Timestamp, Tree, Xattrs,
 };
@@ -177,7 +177,7 @@ pub(super) fn unpack(path: &Path, mtime: Timestamp) -> Result<Unpacked, ArchiveE
     };
     let (file, length) = open(path).map_err(|source| error(0, None, ArchiveFault::Read(source)))?;
     let mut entries = Entries::new(io::BufReader::new(file), length);
-    let mut unpacking = Unpacking::new(path.into(), mtime);
+    let mut unpacking = Unpacking::new(Container::at(path), mtime);
     loop {
         let entry = match entries.next() {
             Ok(Some(entry)) => entry,
@@ -202,7 +202,7 @@ fn open(path: &Path) -> io::Result<(File, u64)> {
 
 /// A tree that grows by entries.
 struct Unpacking {
-    path: Arc<Path>,
+    container: Arc<Container>,
     implied_metadata: Metadata,
     unpacked: Unpacked,
     /// Where the entry of each node begins, in bytes.
@@ -210,10 +210,10 @@ struct Unpacking {
 }
 
 impl Unpacking {
-    fn new(path: Arc<Path>, mtime: Timestamp) -> Self {
+    fn new(container: Container, mtime: Timestamp) -> Self {
         let implied_metadata = Metadata::of_root(IMPLIED_MODE, mtime);
         Self {
-            path,
+            container: container.into(),
             unpacked: Unpacked {
                 tree: Tree::new(Node::directory(implied_metadata.clone())),
                 implied: [Tree::ROOT].into(),
@@ -307,9 +307,9 @@ impl Unpacking {
     fn kind(&self, entry: &Entry) -> Result<Kind, ArchiveFault> {
         Ok(match entry.kind() {
             EntryType::Regular | EntryType::Continuous => {
-                let path = self.path.clone();
+                let container = self.container.clone();
                 let offset = entry.content;
-                Kind::File(Source::new(entry.size, Origin::Range { path, offset }))
+                Kind::File(Source::new(entry.size, Origin::Range { container, offset }))
             }
             EntryType::Directory => Kind::Directory(std::collections::BTreeMap::new()),
             EntryType::Symlink if entry.link.is_empty() => return Err(ArchiveFault::EmptySymlink),

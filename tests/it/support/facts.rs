@@ -68,10 +68,11 @@ impl Fingerprint {
         match &source.origin {
             Origin::Bytes(bytes) => Self::of(bytes),
             Origin::HostFile(file) => Self::of_file(File::open(file.path()).unwrap()),
-            Origin::Range { path, offset } => {
+            Origin::Range { container, offset } => {
                 let mut bytes = vec![0; usize::try_from(source.length).unwrap()];
-                let file = File::open(path).unwrap();
-                file.read_exact_at(&mut bytes, *offset).unwrap();
+                container
+                    .with_file(|file| file.read_exact_at(&mut bytes, *offset))
+                    .unwrap();
                 Self::of(&bytes)
             }
         }
