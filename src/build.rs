@@ -77,7 +77,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let contents = root::place(&spec.contents, spec.time)?;
     let scanned = store::scan_closure(&closure, spec.time)?;
     let in_image = spec.registration.then(|| registration.clone());
-    let mut tree = root::tree(scanned, contents, in_image, spec.time)?;
+    let mut tree = root::tree(None, scanned, contents, in_image, spec.time)?;
     if spec.sparse {
         sparse::find_data(&mut tree)?;
     }

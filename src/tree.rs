@@ -284,6 +284,21 @@ impl Node {
     }
 }
 
+impl Kind {
+    /// What it is, as `"a directory"`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Directory(_) => "a directory",
+            Self::File(_) => "a file",
+            Self::Symlink(_) => "a symlink",
+            Self::CharacterDevice(_) => "a character device",
+            Self::BlockDevice(_) => "a block device",
+            Self::Fifo => "a FIFO",
+        }
+    }
+}
+
 impl Metadata {
     /// Metadata of a file of root's (0:0), without extended attributes.
     #[must_use]

@@ -1,12 +1,17 @@
 //! The root filesystem: the policy of what stands in an image.
 //!
-//! [`place`] turns the user's contents into trees, each with its place; [`tree`]
-//! puts them, the closure and its registration into one.
+//! [`NixosRoot`] says what a NixOS has beside its store. [`place`] turns the user's
+//! contents into trees, each with its place; [`tree`] puts all that, the closure and its
+//! registration into one.
 
 mod archive;
 mod contents;
 mod layout;
+mod nixos;
+mod shell;
 
 pub use archive::{ArchiveError, ArchiveFault};
 pub use contents::{ContentsError, Placed, place};
 pub use layout::{Part, RootError, tree};
+pub use nixos::{CHANNEL_PROFILE, NIXOS_MARK, NixosError, NixosRoot, Profile, SYSTEM_PROFILE};
+pub use shell::ShellError;
