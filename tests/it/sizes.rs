@@ -1,6 +1,5 @@
 //! What the choices of size do: explicit sizes, reserves, inodes, journal, growth.
 
-
 use nix2image::ext4::{
     Features, GrowTo, InodeRatio, JournalSize, LayoutError, Options, ReservedPercent, SizeError,
     lay_out,
