@@ -12,6 +12,7 @@ pub mod nar;
 mod path;
 mod registration;
 mod scan;
+mod text_graph;
 
 pub use closure::{Closure, ClosureError, ValidPath};
 pub use graph::{Graph, GraphError};
@@ -20,3 +21,4 @@ pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
+pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
