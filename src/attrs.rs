@@ -22,11 +22,12 @@ use serde_json::{Map, Value};
 
 pub use find::Places;
 pub use value::{
-    CompressionName, ContentMtime, FileName, FromText, Integer, Mode, NotAllowed, Number,
+    CompressionName, ContentMtime, FileName, FromText, Integer, KindName, Mode, NotAllowed, Number,
     OutputForm, Owner, Profile, SourcePath, Target, TargetError, Text, XattrName, XattrValue,
 };
 
 use crate::ext4;
+use crate::store::StorePath;
 
 /// The attributes of one derivation.
 #[derive(Debug)]
@@ -52,8 +53,14 @@ pub struct Image {
     #[serde(rename = "version")]
     _version: Option<Value>,
     pub graphs: Option<Vec<String>>,
+    pub text_graphs: Option<Vec<Text<SourcePath>>>,
+    pub exports: Option<Vec<Text<SourcePath>>>,
+    pub binary_caches: Option<Vec<BinaryCache>>,
+    pub verify: Option<bool>,
+    pub root: Option<Root>,
     pub contents: Option<Vec<Content>>,
     pub registration: Option<bool>,
+    pub kind: Option<Text<KindName>>,
     pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
     pub output: Option<Text<OutputForm>>,
     pub image_name: Option<Text<FileName>>,
@@ -61,6 +68,34 @@ pub struct Image {
     pub compression_level: Option<Integer<i32, 1, 19>>,
     pub self_check: Option<bool>,
     pub ext4: Option<Ext4>,
+}
+
+/// The attributes of one item of `nix2image.binaryCaches`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct BinaryCache {
+    pub cache: Text<SourcePath>,
+    pub paths: Vec<StorePath>,
+}
+
+/// The attributes under `nix2image.root`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct Root {
+    pub system: Option<StorePath>,
+    pub channel: Option<StorePath>,
+    pub shell: Option<Text<SourcePath>>,
+    pub database: Option<bool>,
 }
 
 /// The attributes of one item of `nix2image.contents`.

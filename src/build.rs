@@ -4,25 +4,33 @@ use std::{io, mem};
 
 use crate::image::{Interrupt, OutputError, PendingOutput, WriteError};
 use crate::progress::{Progress, Summary};
-use crate::root::{ContentsError, RootError};
+use crate::records::Records;
+use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{Compression, Spec};
-use crate::store::{Closure, ClosureError, ScanError};
+use crate::spec::{Compression, RootSpec, Spec};
+use crate::store::{DatabaseError, GatherError, MismatchError, NarWatch, ScanError};
+use crate::tree::Timestamp;
 use crate::{ext4, image, root, self_check, sparse, store};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The graphs make no closure.
+    /// What was given makes no closure.
     #[error(transparent)]
-    Closure(#[from] ClosureError),
+    Gather(#[from] GatherError),
     /// A store path could not be scanned.
     #[error(transparent)]
     Scan(#[from] ScanError),
     /// An item of the contents could not be used.
     #[error(transparent)]
     Contents(#[from] ContentsError),
+    /// A store path is not what an input says of it.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
+    /// The store's database could not be made.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// Closure and contents do not fit together.
     #[error(transparent)]
     Root(#[from] RootError),
@@ -51,7 +59,8 @@ impl BuildError {
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
         match self {
-            Self::Closure(_) | Self::Root(_) | Self::Layout(_) => true,
+            Self::Root(_) | Self::Layout(_) => true,
+            Self::Gather(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(
                 error,
                 ContentsError::NotInStore { .. } | ContentsError::Missing { .. }
@@ -70,14 +79,26 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         Ok::<_, WriteError>(())
     };
     let output = PendingOutput::begin(&spec.output.path)?;
-    let closure = Closure::from_graphs(spec.graphs)?;
-    let registration = store::registration(&closure);
+
+    begin("gathering")?;
+    let go_on = || interrupt.check().map_err(io::Error::other);
+    let closure = store::gather(spec.inputs, spec.time, &go_on)?;
 
     begin("scanning")?;
     let contents = root::place(&spec.contents, spec.time)?;
-    let scanned = store::scan_closure(&closure, spec.time)?;
-    let in_image = spec.registration.then(|| registration.clone());
-    let mut tree = root::tree(None, scanned, contents, in_image, spec.time)?;
+    let mut scanned = store::scan_closure(&closure, spec.time)?;
+    let watch = NarWatch::new(&closure, &mut scanned, spec.verify);
+    let is_final = NarWatch::is_known_before(&closure);
+    let mut records = Records::new(watch.draft(&closure), is_final);
+    let nixos = match &spec.root {
+        None => None,
+        Some(root) => Some(nixos(root, &mut records, spec.time)?),
+    };
+    let registration = match spec.registration {
+        false => None,
+        true => Some(records.registration()?),
+    };
+    let mut tree = root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?;
     if spec.sparse {
         sparse::find_data(&mut tree)?;
     }
@@ -85,26 +106,33 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let pieces = ext4::lay_out(tree, &spec.ext4)?;
 
     begin("writing")?;
+    let mut valid = Vec::new();
+    let finish = || {
+        valid = watch.finish(&closure)?;
+        records.settle(&valid).map_err(BuildError::from)
+    };
     match spec.compression {
-        Compression::None => image::write(&pieces, output.file(), interrupt)?,
+        Compression::None => {
+            image::write_watched(&pieces, output.file(), &watch, finish, interrupt)?;
+        }
         Compression::Zstd { level } => {
-            image::write_zstd(&pieces, output.file(), level, interrupt)?;
+            image::write_zstd_watched(&pieces, output.file(), level, &watch, finish, interrupt)?;
         }
     }
 
     let image_bytes = pieces.size();
     // The process ends soon, and its memory with it: to free a tree of many files node by
     // node would take longer.
-    mem::forget(pieces);
+    mem::forget((pieces, watch));
 
     if spec.self_check {
         begin("checking")?;
-        self_check::check(&closure, &output, spec.compression, interrupt)?;
+        self_check::check(&valid, &output, spec.compression, interrupt)?;
     }
 
     interrupt.check()?;
     let summary = Summary {
-        store_paths: closure.paths().len(),
+        store_paths: valid.len(),
         files,
         image_bytes,
         output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
@@ -112,11 +140,29 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     match &spec.output.image_name {
         None => output.finish()?,
         Some(name) => {
+            let registration = store::registration(&valid);
             output.finish_in_directory(name, &[(store::REGISTRATION_NAME, &registration)])?;
         }
     }
     progress.done(&summary);
     Ok(())
+}
+
+/// What `root` asks for, in a new root: every profile has its first generation.
+fn nixos(
+    root: &RootSpec,
+    records: &mut Records,
+    time: Timestamp,
+) -> Result<NixosRoot, DatabaseError> {
+    Ok(NixosRoot {
+        system: root.system.clone().map(Profile::first),
+        channel: root.channel.clone().map(Profile::first),
+        shell: root.shell.clone(),
+        database: match root.database {
+            false => None,
+            true => Some(records.database(time)?),
+        },
+    })
 }
 
 #[cfg(test)]
@@ -127,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::spec::Output;
-    use crate::store::{Graph, NarHash, StorePath, ValidPath};
+    use crate::store::{Form, Graph, NarHash, StorePath, ValidPath};
     use crate::tree::Timestamp;
 
     /// An image of nothing, at `path`.
@@ -138,7 +184,10 @@ mod tests {
                 path: path.into(),
                 image_name: None,
             },
-            graphs: Vec::new(),
+            inputs: Vec::new(),
+            verify: false,
+            kind: crate::spec::Kind::Ext4,
+            root: None,
             contents: Vec::new(),
             registration: true,
             time: Timestamp::from_seconds(1),
@@ -166,7 +215,7 @@ mod tests {
     fn a_closure_that_is_none_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         let mut spec = spec(&directory.path().join("out"));
-        spec.graphs.push(Graph {
+        spec.inputs.push(Form::Graph(Graph {
             name: "closure".into(),
             paths: vec![ValidPath {
                 path: store_path("a"),
@@ -175,9 +224,9 @@ mod tests {
                 references: vec![store_path("b")],
                 ca: None,
             }],
-        });
+        }));
         let error = build(spec, &Interrupt::default(), Progress::Silent).unwrap_err();
-        assert!(matches!(error, BuildError::Closure(_)));
+        assert!(matches!(error, BuildError::Gather(_)));
         assert!(is_empty(directory.path()));
     }
 

@@ -28,6 +28,7 @@ pub mod error;
 pub mod ext4;
 pub mod image;
 pub mod progress;
+pub mod records;
 pub mod root;
 pub mod self_check;
 pub mod source;

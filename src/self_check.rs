@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::image::{Interrupt, PendingOutput, WriteError};
 use crate::spec::Compression;
 use crate::store::nar::{self, HashingWriter, NarError};
-use crate::store::{Closure, NarHash, StorePath, ValidPath};
+use crate::store::{NarHash, StorePath, ValidPath};
 use reader::ImageReader;
 
 /// Why an image is not right, or could not be judged.
@@ -71,9 +71,9 @@ pub enum SelfCheckError {
     Stopped(#[from] WriteError),
 }
 
-/// Compares what is in the written image, wrapped as `compression` says, with `closure`.
+/// Compares what is in the written image, wrapped as `compression` says, with `paths`.
 pub fn check(
-    closure: &Closure,
+    paths: &[ValidPath],
     output: &PendingOutput,
     compression: Compression,
     interrupt: &Interrupt,
@@ -87,17 +87,16 @@ pub fn check(
             })?
         }
     };
-    check_image(closure, image, interrupt)
+    check_image(paths, image, interrupt)
 }
 
-/// Compares what is in the filesystem in `image` with `closure`, on all threads.
+/// Compares what is in the filesystem in `image` with `paths`, on all threads.
 fn check_image(
-    closure: &Closure,
+    paths: &[ValidPath],
     image: File,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
     let reader = ImageReader::new(image);
-    let paths: Vec<_> = closure.paths().collect();
     // The reader stays on its thread, so each has its own.
     paths.par_iter().try_for_each_init(
         || None,

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::tree::Name;
 
@@ -22,6 +22,31 @@ pub struct Source {
     /// overlapping, each from a multiple of [`Source::GRAIN`] to another or the end; all
     /// bytes may be if not given.
     pub data: Option<Arc<[Range<u64>]>>,
+    /// Whether, and as what, the bytes are shown to a [`Watch`] while they are copied.
+    pub mark: Option<Mark>,
+}
+
+/// A part of a stream: of a NAR, say, whose parts are the files of a store path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// Which of the streams.
+    pub stream: u32,
+    /// Which of its parts, in their order.
+    pub part: u32,
+}
+
+/// Sees the bytes of marked sources while they are copied, so that nobody need read them
+/// twice.
+pub trait Watch: Sync {
+    /// Sees `bytes` of the part `mark`, which stand there from `start` on. Of one stream
+    /// bytes come one after another, in the order of parts and within them; what is left
+    /// out is zero.
+    fn see(&self, mark: Mark, start: u64, bytes: &[u8]);
+}
+
+/// Nobody watches.
+impl Watch for () {
+    fn see(&self, _: Mark, _: u64, _: &[u8]) {}
 }
 
 /// A place that holds bytes.
@@ -40,6 +65,16 @@ pub enum Origin {
     },
     /// Bytes at hand.
     Bytes(Arc<[u8]>),
+    /// Bytes that will be at hand when all else is copied.
+    Late(Arc<Late>),
+}
+
+/// Bytes of known length that are not known before all other sources are copied: what
+/// holds their hashes, say.
+#[derive(Debug)]
+pub struct Late {
+    length: u64,
+    bytes: OnceLock<Box<[u8]>>,
 }
 
 /// A file that holds many sources: a tar file, a NAR, a stream of NARs.
@@ -90,6 +125,7 @@ impl Source {
             length,
             origin,
             data: None,
+            mark: None,
         }
     }
 
@@ -100,11 +136,17 @@ impl Source {
     ///
     /// # Panics
     ///
-    /// If the source ends before.
+    /// If the source ends before, or is late and not there yet.
     pub fn read_at(&self, start: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
         match &self.origin {
             Origin::Bytes(all) => {
                 let start = usize::try_from(start).expect("the bytes are in memory");
+                bytes.copy_from_slice(&all[start..][..bytes.len()]);
+                Ok(())
+            }
+            Origin::Late(late) => {
+                let start = usize::try_from(start).expect("the bytes are in memory");
+                let all = late.bytes.get().expect("what is late is read last");
                 bytes.copy_from_slice(&all[start..][..bytes.len()]);
                 Ok(())
             }
@@ -119,6 +161,36 @@ impl Source {
     pub fn bytes(bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         Self::new(bytes.len() as u64, Origin::Bytes(bytes))
+    }
+
+    /// `length` bytes that come late, and what to give them to.
+    #[must_use]
+    pub fn late(length: u64) -> (Self, Arc<Late>) {
+        let late = Arc::new(Late {
+            length,
+            bytes: OnceLock::new(),
+        });
+        (Self::new(length, Origin::Late(late.clone())), late)
+    }
+
+    /// Whether it can be read only when all else is copied.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        matches!(self.origin, Origin::Late(_))
+    }
+}
+
+impl Late {
+    /// Now they are known.
+    ///
+    /// # Panics
+    ///
+    /// If they are more or fewer than was said, or were given before.
+    pub fn set(&self, bytes: Vec<u8>) {
+        assert_eq!(bytes.len() as u64, self.length, "the length was known");
+        self.bytes
+            .set(bytes.into())
+            .expect("what is late comes once");
     }
 }
 

@@ -4,9 +4,9 @@
 
 use std::path::PathBuf;
 
-use crate::attrs::{self, Attrs, CompressionName, OutputForm};
+use crate::attrs::{self, Attrs, CompressionName, KindName, OutputForm};
 use crate::ext4;
-use crate::store::{Graph, GraphError, REGISTRATION_NAME};
+use crate::store::{Form, Graph, GraphError, REGISTRATION_NAME, StorePath};
 use crate::tree::{Timestamp, Xattrs};
 
 /// One image to be made.
@@ -14,12 +14,18 @@ use crate::tree::{Timestamp, Xattrs};
 pub struct Spec {
     /// Where the result goes, and in which form.
     pub output: Output,
-    /// The graphs whose union is the closure.
-    pub graphs: Vec<Graph>,
+    /// What the closure is the union of.
+    pub inputs: Vec<Form>,
+    /// Whether the paths of the host's store are hashed while they are copied, and compared.
+    pub verify: bool,
+    /// What stands in the root of a NixOS, if it is one.
+    pub root: Option<RootSpec>,
     /// What stands in the image beside the closure, in the order given.
     pub contents: Vec<ContentItem>,
     /// Whether `/nix-path-registration` stands in the image.
     pub registration: bool,
+    /// What holds the files.
+    pub kind: Kind,
     /// The time of everything in the image that has none of its own.
     pub time: Timestamp,
     /// The filesystem.
@@ -40,6 +46,28 @@ pub struct Output {
     /// The name of the image in the directory `path`, beside its
     /// `nix-path-registration`; without one the image is `path` itself.
     pub image_name: Option<String>,
+}
+
+/// What an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An ext4 filesystem.
+    Ext4,
+    /// A tar archive.
+    Tar,
+}
+
+/// The root of a NixOS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootSpec {
+    /// The system that the system profile leads to.
+    pub system: Option<StorePath>,
+    /// The channel that root's channels lead to.
+    pub channel: Option<StorePath>,
+    /// The program that `/bin/sh` is.
+    pub shell: Option<PathBuf>,
+    /// Whether the store has its database.
+    pub database: bool,
 }
 
 /// What the image's bytes are wrapped in.
@@ -104,6 +132,11 @@ pub enum SpecError {
         /// The present.
         now: i64,
     },
+    /// A tar archive that shall be read again as a filesystem.
+    #[error(
+        "nix2image.selfCheck: a tar archive cannot be checked, expected false with kind = \"tar\"; `verify` checks the closure that goes into it"
+    )]
+    SelfCheckOfTar,
     /// An image with the name of the file beside it.
     #[error(
         "nix2image.imageName: {REGISTRATION_NAME:?} is the name of the registration beside the image, expected another file name"
@@ -111,11 +144,16 @@ pub enum SpecError {
     ImageNameTaken,
 }
 
+/// Bytes that are left free for what Nix makes beside a database when it opens it: a reserve
+/// of 8 MiB for when the disk is full, and a write-ahead log of 4 MiB before it is emptied.
+const DATABASE_ROOM: u64 = 16 << 20;
+
 impl Spec {
     /// What `attrs` ask for, at the time `now`. Here every attribute has its default.
     pub fn new(attrs: Attrs, now: Timestamp) -> Result<Self, SpecError> {
         let graphs = graphs(&attrs)?;
-        let image = attrs.image;
+        let mut image = attrs.image;
+        let inputs = inputs(graphs, &mut image);
         let time = image.time.map_or(1, |time| time.0);
         if i64::from(time) > now.seconds {
             return Err(SpecError::Future {
@@ -133,13 +171,26 @@ impl Spec {
             OutputForm::File => None,
             OutputForm::Directory => Some(image_name(text(image.image_name), compression)?),
         };
+        let kind = match text(image.kind).unwrap_or(KindName::Ext4) {
+            KindName::Ext4 => Kind::Ext4,
+            KindName::Tar if image.self_check == Some(true) => {
+                return Err(SpecError::SelfCheckOfTar);
+            }
+            KindName::Tar => Kind::Tar,
+        };
         let ext4 = image.ext4.unwrap_or_default();
+        let root = image.root.map(RootSpec::from);
+        let mut options = ext4_options(&ext4, time);
+        if root.as_ref().is_some_and(|root| root.database) {
+            options.free_bytes = options.free_bytes.saturating_add(DATABASE_ROOM);
+        }
         Ok(Self {
             output: Output {
                 path: attrs.out,
                 image_name,
             },
-            graphs,
+            inputs,
+            verify: image.verify.unwrap_or(false),
             contents: image
                 .contents
                 .unwrap_or_default()
@@ -149,7 +200,9 @@ impl Spec {
             registration: image.registration.unwrap_or(true),
             time: Timestamp::from_seconds(time.into()),
             sparse: ext4.sparse.unwrap_or(false),
-            ext4: ext4_options(&ext4, time),
+            kind,
+            ext4: options,
+            root,
             compression,
             self_check: image.self_check.unwrap_or(false),
         })
@@ -171,6 +224,25 @@ fn graphs(attrs: &Attrs) -> Result<Vec<Graph>, SpecError> {
             })?;
             Ok(Graph::parse(name, value)?)
         })
+        .collect()
+}
+
+/// All forms in which the closure is given.
+fn inputs(graphs: Vec<Graph>, image: &mut attrs::Image) -> Vec<Form> {
+    let files = |files: Option<Vec<attrs::Text<attrs::SourcePath>>>| {
+        files.unwrap_or_default().into_iter().map(|file| file.0.0)
+    };
+    let caches = image.binary_caches.take().unwrap_or_default();
+    let caches = caches.into_iter().map(|cache| Form::Cache {
+        cache: cache.cache.0.0,
+        paths: cache.paths,
+    });
+    graphs
+        .into_iter()
+        .map(Form::Graph)
+        .chain(files(image.text_graphs.take()).map(Form::TextGraph))
+        .chain(files(image.exports.take()).map(Form::Export))
+        .chain(caches)
         .collect()
 }
 
@@ -223,6 +295,17 @@ fn ext4_options(attrs: &attrs::Ext4, time: u32) -> ext4::Options {
 const DEFAULT_UUID: ext4::Uuid = ext4::Uuid([
     0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88, 0x88,
 ]);
+
+impl From<attrs::Root> for RootSpec {
+    fn from(attrs: attrs::Root) -> Self {
+        Self {
+            system: attrs.system,
+            channel: attrs.channel,
+            shell: text(attrs.shell).map(|path| path.0),
+            database: attrs.database.unwrap_or(true),
+        }
+    }
+}
 
 impl From<attrs::Content> for ContentItem {
     fn from(attrs: attrs::Content) -> Self {

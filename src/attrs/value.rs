@@ -163,6 +163,11 @@ choice! {
 }
 
 choice! {
+    /// What holds the files.
+    KindName { Ext4 = "ext4", Tar = "tar" }
+}
+
+choice! {
     /// What the image is wrapped in.
     CompressionName { None = "none", Zstd = "zstd" }
 }

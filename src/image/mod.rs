@@ -8,5 +8,5 @@ mod zstd;
 
 pub use output::{OutputError, PendingOutput};
 pub use pieces::{Content, Encode, Piece, Pieces};
-pub use write::{Interrupt, WriteError, write};
-pub use zstd::write_zstd;
+pub use write::{Interrupt, WriteError, write, write_watched};
+pub use zstd::{write_zstd, write_zstd_watched};

@@ -1,5 +1,7 @@
 //! Writing pieces to a file, on all cores.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -7,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Pieces;
-use super::batch::{Batch, batches};
-use crate::source::ReadError;
+use super::batch::{Batch, Order, batches};
+use crate::source::{ReadError, Watch};
 
 /// Why an image could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,51 +45,111 @@ impl Interrupt {
     }
 }
 
-/// Writes an image into `file`, which is new and empty, on all threads of the
-/// current rayon pool. The bytes are the same at any number of them, and so is the
-/// error: of several, the one that stands first in the image.
+/// Writes an image into `file`, which is new and empty, on all threads of the current
+/// rayon pool. The bytes are the same at any number of them, and so is the error: of
+/// several, the one that stands first in the image.
 pub fn write(pieces: &Pieces, file: &File, interrupt: &Interrupt) -> Result<(), WriteError> {
+    write_watched(pieces, file, &(), || Ok(()), interrupt)
+}
+
+/// Writes an image as [`write`] does, and shows what is marked in it to `watch`. When all
+/// but what is late has been written, `finish` gives what is late, or says why there shall
+/// be no image.
+pub fn write_watched<E: From<WriteError>>(
+    pieces: &Pieces,
+    file: &File,
+    watch: &dyn Watch,
+    finish: impl FnOnce() -> Result<(), E>,
+    interrupt: &Interrupt,
+) -> Result<(), E> {
     file.set_len(pieces.size())
         .map_err(|source| WriteError::Write { offset: 0, source })?;
     let batches = batches(pieces);
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<(usize, WriteError)>> = Mutex::new(None);
-    rayon::broadcast(|_| {
-        let mut buffer = Vec::new();
-        // Batches are taken in order, so that all before a failed one were taken too.
-        while let Some((index, batch)) = take(&next, &batches) {
-            if let Err(error) = write_batch(pieces, batch, file, interrupt, &mut buffer) {
-                next.store(batches.len(), Ordering::Relaxed);
-                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                if failure.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
-                    *failure = Some((index, error));
-                }
+    let image = Writing {
+        pieces,
+        batches: &batches,
+        file,
+        watch,
+        interrupt,
+    };
+    let (early, late) = image.units();
+    image.write_all(&early)?;
+    finish()?;
+    Ok(image.write_all(&late)?)
+}
+
+/// An image that is being written.
+struct Writing<'a> {
+    pieces: &'a Pieces,
+    batches: &'a [Batch],
+    file: &'a File,
+    watch: &'a dyn Watch,
+    interrupt: &'a Interrupt,
+}
+
+/// Batches, by their places, that one thread writes one after another.
+type Unit = Vec<usize>;
+
+impl Writing<'_> {
+    /// What to write before all is known that is late, and after it. The longest streams
+    /// come first, so that no thread begins with one when the others are done.
+    fn units(&self) -> (Vec<Unit>, Vec<Unit>) {
+        let mut streams: BTreeMap<u32, Unit> = BTreeMap::new();
+        let mut early = Vec::new();
+        let mut late = Vec::new();
+        for (index, batch) in self.batches.iter().enumerate() {
+            match batch.order {
+                Order::Any => early.push(vec![index]),
+                Order::Stream(stream) => streams.entry(stream).or_default().push(index),
+                Order::Late => late.push(vec![index]),
             }
         }
-    });
-    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some((_, error)) => Err(error),
-        None => Ok(()),
+        let mut units: Vec<Unit> = streams.into_values().collect();
+        units.sort_by_key(|unit| Reverse(unit.len()));
+        units.append(&mut early);
+        (units, late)
     }
-}
 
-fn take<'a>(next: &AtomicUsize, batches: &'a [Batch]) -> Option<(usize, &'a Batch)> {
-    let index = next.fetch_add(1, Ordering::Relaxed);
-    Some((index, batches.get(index)?))
-}
+    /// Writes all units, or tells which error stands first in the image: the batches before
+    /// a failed one are written all the same, since they may fail too.
+    fn write_all(&self, units: &[Unit]) -> Result<(), WriteError> {
+        let next = AtomicUsize::new(0);
+        let first_failed = AtomicUsize::new(usize::MAX);
+        let failure: Mutex<Option<(usize, WriteError)>> = Mutex::new(None);
+        rayon::broadcast(|_| {
+            let mut buffer = Vec::new();
+            while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
+                for &index in unit {
+                    if index > first_failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let Err(error) = self.write_batch(&self.batches[index], &mut buffer) else {
+                        continue;
+                    };
+                    first_failed.fetch_min(index, Ordering::Relaxed);
+                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    if failure.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
+                        *failure = Some((index, error));
+                    }
+                    break;
+                }
+            }
+        });
+        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, error)) => Err(error),
+            None => Ok(()),
+        }
+    }
 
-fn write_batch(
-    pieces: &Pieces,
-    batch: &Batch,
-    file: &File,
-    interrupt: &Interrupt,
-    buffer: &mut Vec<u8>,
-) -> Result<(), WriteError> {
-    interrupt.check()?;
-    batch.fill(pieces, buffer)?;
-    let offset = batch.range.start;
-    file.write_all_at(buffer, offset)
-        .map_err(|source| WriteError::Write { offset, source })
+    fn write_batch(&self, batch: &Batch, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
+        self.interrupt.check()?;
+        batch.fill(self.pieces, buffer)?;
+        batch.show(self.pieces, buffer, self.watch);
+        let offset = batch.range.start;
+        self.file
+            .write_all_at(buffer, offset)
+            .map_err(|source| WriteError::Write { offset, source })
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! An image as a zstd stream.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::batch::{Batch, batches};
+use super::batch::{Batch, Order, batches};
 use super::{Interrupt, Pieces, WriteError};
+use crate::source::Watch;
 
 /// Batches that are made at once before they are compressed in order, for each thread.
 const BATCHES_PER_THREAD: usize = 4;
@@ -23,28 +25,54 @@ pub fn write_zstd(
     level: i32,
     interrupt: &Interrupt,
 ) -> Result<(), WriteError> {
+    write_zstd_watched(pieces, to, level, &(), || Ok(()), interrupt)
+}
+
+/// Writes an image as [`write_zstd`] does, and shows what is marked in it to `watch`.
+/// `finish` gives what is late, or says why there shall be no image.
+///
+/// # Panics
+///
+/// If something late stands before something marked: the stream is written in order.
+pub fn write_zstd_watched<E: From<WriteError>>(
+    pieces: &Pieces,
+    to: impl Write,
+    level: i32,
+    watch: &dyn Watch,
+    finish: impl FnOnce() -> Result<(), E>,
+    interrupt: &Interrupt,
+) -> Result<(), E> {
     let threads = rayon::current_num_threads();
     let mut stream = Stream {
         encoder: encoder(to, level, pieces.size(), threads)?,
         at: 0,
     };
     let batches = batches(pieces);
+    let first_late = batches.iter().position(|batch| batch.order == Order::Late);
+    let (early, late) = batches.split_at(first_late.unwrap_or(batches.len()));
+    assert!(
+        !late
+            .iter()
+            .any(|batch| matches!(batch.order, Order::Stream(_))),
+        "what is late stands behind all that it may hang on"
+    );
     let mut buffers = vec![Vec::new(); BATCHES_PER_THREAD * threads];
-    for batches in batches.chunks(buffers.len()) {
-        interrupt.check()?;
-        fill_all(pieces, batches, &mut buffers)?;
-        for (batch, bytes) in batches.iter().zip(&buffers) {
-            stream.zeros_to(batch.range.start)?;
-            stream.write(bytes)?;
+    let mut write = |batches: &[Batch]| {
+        for batches in batches.chunks(buffers.len()) {
+            interrupt.check()?;
+            fill_all(pieces, batches, &mut buffers)?;
+            show_all(pieces, batches, &buffers, watch);
+            for (batch, bytes) in batches.iter().zip(&buffers) {
+                stream.zeros_to(batch.range.start)?;
+                stream.write(bytes)?;
+            }
         }
-    }
-    stream.zeros_to(pieces.size())?;
-    let at = stream.at;
-    stream
-        .encoder
-        .finish()
-        .map_err(|source| WriteError::Write { offset: at, source })?;
-    Ok(())
+        Ok::<_, WriteError>(())
+    };
+    write(early)?;
+    finish()?;
+    write(late)?;
+    Ok(stream.finish(pieces.size())?)
 }
 
 fn encoder<W: Write>(
@@ -76,6 +104,21 @@ fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Resu
         .map_err(WriteError::from)
 }
 
+/// Shows the bytes of `batches`, those of several streams at once.
+fn show_all(pieces: &Pieces, batches: &[Batch], buffers: &[Vec<u8>], watch: &dyn Watch) {
+    let mut streams: BTreeMap<u32, Vec<(&Batch, &Vec<u8>)>> = BTreeMap::new();
+    for (batch, buffer) in batches.iter().zip(buffers) {
+        if let Order::Stream(stream) = batch.order {
+            streams.entry(stream).or_default().push((batch, buffer));
+        }
+    }
+    streams.into_par_iter().for_each(|(_, batches)| {
+        for (batch, buffer) in batches {
+            batch.show(pieces, buffer, watch);
+        }
+    });
+}
+
 /// What goes into the encoder, with how much already went.
 struct Stream<W: Write> {
     encoder: zstd::Encoder<'static, W>,
@@ -92,6 +135,16 @@ impl<W: Write> Stream<W> {
             })?;
         self.at += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Ends an image of `size` bytes.
+    fn finish(mut self, size: u64) -> Result<(), WriteError> {
+        self.zeros_to(size)?;
+        let at = self.at;
+        match self.encoder.finish() {
+            Ok(_) => Ok(()),
+            Err(source) => Err(WriteError::Write { offset: at, source }),
+        }
     }
 
     fn zeros_to(&mut self, end: u64) -> Result<(), WriteError> {

@@ -85,7 +85,7 @@ pub fn tree(
     nixos: Option<&NixosRoot>,
     scanned: Vec<(StorePath, Tree)>,
     contents: Vec<Placed>,
-    registration: Option<Vec<u8>>,
+    registration: Option<Source>,
     mtime: Timestamp,
 ) -> Result<Tree, RootError> {
     let mut image = Image::new(mtime);
@@ -102,8 +102,8 @@ pub fn tree(
         image.own_state(nixos);
     }
     image.put_store(scanned)?;
-    if let Some(bytes) = registration {
-        image.put_registration(bytes)?;
+    if let Some(source) = registration {
+        image.put_registration(source)?;
     }
     Ok(image.tree)
 }
@@ -276,10 +276,10 @@ impl Image {
         Ok(())
     }
 
-    fn put_registration(&mut self, bytes: Vec<u8>) -> Result<(), RootError> {
+    fn put_registration(&mut self, source: Source) -> Result<(), RootError> {
         let name = name(REGISTRATION_NAME);
         let metadata = Metadata::of_root(REGISTRATION_MODE, self.mtime);
-        let node = Node::file(metadata, Source::bytes(bytes));
+        let node = Node::file(metadata, source);
         if let Some(there) = self.tree.lookup(Tree::ROOT, &name) {
             let path = join(Path::new("/"), &name);
             return Err(self.meeting(there, &path, node.kind.name()));

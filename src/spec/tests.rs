@@ -34,7 +34,10 @@ fn what_is_not_given_has_its_default() {
     let spec = spec(json!({}));
     assert_eq!(spec.output.path, Path::new("/nix/store/x-image"));
     assert_eq!(spec.output.image_name, None);
-    assert!(spec.graphs.is_empty());
+    assert!(spec.inputs.is_empty());
+    assert!(!spec.verify);
+    assert_eq!(spec.root, None);
+    assert_eq!(spec.kind, Kind::Ext4);
     assert!(spec.contents.is_empty());
     assert!(spec.registration);
     assert_eq!(spec.time, Timestamp::from_seconds(1));
@@ -54,7 +57,8 @@ fn what_is_not_given_has_its_default() {
 #[test]
 fn what_is_null_has_its_default() {
     let nulls = spec(json!({
-        "graphs": null, "contents": null, "registration": null, "time": null, "output": null,
+        "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
+        "verify": null, "root": null, "kind": null, "contents": null, "registration": null, "time": null, "output": null,
         "imageName": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
@@ -102,6 +106,59 @@ fn what_is_given_is_taken() {
     assert_eq!(spec.ext4.uuid.0[15], 1);
     assert_eq!(spec.ext4.hash_seed.0[15], 2);
     assert_eq!((spec.ext4.free_bytes, spec.ext4.free_inodes), (5, 6));
+}
+
+#[test]
+fn every_form_of_a_closure_is_taken() {
+    let path = format!("/nix/store/{}-a", "a".repeat(32));
+    let spec = spec(json!({
+        "textGraphs": ["/nix/store/x-graph"], "exports": ["/x.closure"], "verify": true,
+        "binaryCaches": [{ "cache": "/cache", "paths": [path] }],
+    }));
+    assert!(spec.verify);
+    let [
+        Form::TextGraph(graph),
+        Form::Export(export),
+        Form::Cache { cache, paths },
+    ] = &spec.inputs[..]
+    else {
+        panic!("{:?}", spec.inputs)
+    };
+    assert_eq!(graph, Path::new("/nix/store/x-graph"));
+    assert_eq!(export, Path::new("/x.closure"));
+    assert_eq!(cache, Path::new("/cache"));
+    assert_eq!(paths[0].to_string(), path);
+}
+
+#[test]
+fn a_root_has_a_database_unless_it_is_told_not_to_and_room_for_it() {
+    let bare = spec(json!({})).ext4.free_bytes;
+    let with = spec(json!({ "root": {} }));
+    let root = RootSpec {
+        database: true,
+        ..RootSpec::default()
+    };
+    assert_eq!(with.root, Some(root));
+    assert_eq!(with.ext4.free_bytes, bare + DATABASE_ROOM);
+    let without = spec(json!({ "root": { "database": false } }));
+    assert_eq!(without.ext4.free_bytes, bare);
+    let system = format!("/nix/store/{}-system", "a".repeat(32));
+    let shell = format!("{system}/bin/sh");
+    let full = spec(json!({ "root": { "system": system, "channel": null, "shell": shell } }));
+    let root = full.root.unwrap();
+    assert_eq!(root.system.unwrap().to_string(), system);
+    assert_eq!(root.channel, None);
+    assert_eq!(root.shell.unwrap(), Path::new(&shell));
+}
+
+#[test]
+fn a_tar_archive_is_not_checked_as_a_filesystem() {
+    assert_eq!(spec(json!({ "kind": "tar" })).kind, Kind::Tar);
+    assert_eq!(
+        error(json!({ "kind": "tar", "selfCheck": true })),
+        "nix2image.selfCheck: a tar archive cannot be checked, expected false with kind = \"tar\"; \
+         `verify` checks the closure that goes into it"
+    );
 }
 
 #[test]
@@ -165,11 +222,10 @@ mod document {
     fn attribute_names<T: DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
         let error = serde_json::from_value::<T>(json!({ "no such attribute": 0 })).unwrap_err();
         let message = error.to_string();
-        let (_, names) = message.split_once("expected one of ").unwrap();
-        names
-            .split(", ")
-            .map(|name| name.trim_matches('`').to_owned())
-            .collect()
+        let (_, names) = message.split_once("expected ").unwrap();
+        // Each between backquotes.
+        let names = names.split('`').skip(1).step_by(2);
+        names.map(str::to_owned).collect()
     }
 
     /// The section under `heading`, up to the next.
@@ -190,6 +246,8 @@ mod document {
     fn it_has_a_row_for_every_attribute() {
         for (heading, names) in [
             ("Of the image", attribute_names::<attrs::Image>()),
+            ("`binaryCaches`", attribute_names::<attrs::BinaryCache>()),
+            ("`root`", attribute_names::<attrs::Root>()),
             ("`contents`", attribute_names::<attrs::Content>()),
             ("`ext4`", attribute_names::<attrs::Ext4>()),
         ] {
@@ -207,6 +265,11 @@ mod document {
         let image = &example["nix2image"];
         for (attrs, names) in [
             (image, attribute_names::<attrs::Image>()),
+            (
+                &image["binaryCaches"][0],
+                attribute_names::<attrs::BinaryCache>(),
+            ),
+            (&image["root"], attribute_names::<attrs::Root>()),
             (&image["contents"][0], attribute_names::<attrs::Content>()),
             (&image["ext4"], attribute_names::<attrs::Ext4>()),
         ] {

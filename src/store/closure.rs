@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 
-use super::{Graph, NarHash, StorePath};
+use super::nar::{self, HashingWriter, NarError};
+use super::{Content, Input, Member, NarDigest, NarHash, StorePath};
+use crate::tree::Tree;
 
 /// A store path and what Nix's database knows of it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,30 +26,47 @@ pub struct ValidPath {
 }
 
 /// Store paths in order, with every path that one of them refers to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Closure {
-    paths: BTreeMap<StorePath, ValidPath>,
+    paths: BTreeMap<StorePath, ClosurePath>,
 }
 
-/// Graphs that make no closure.
+/// A store path, and what all inputs that have it say together.
+#[derive(Clone, Debug)]
+pub struct ClosurePath {
+    /// The store path.
+    pub path: StorePath,
+    /// Its NAR, and the input that says so; nothing if none knows.
+    pub nar: Option<(NarDigest, String)>,
+    /// What it refers to, in order, each once; itself only if it does.
+    pub references: Vec<StorePath>,
+    /// The content address, if an input gives one.
+    pub ca: Option<String>,
+    /// Where its content is taken from, and the input that has it.
+    pub content: (Content, String),
+    /// The same content in other streams, each with its input.
+    duplicates: Vec<(Tree, String)>,
+}
+
+/// Inputs that make no closure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClosureError {
-    /// Two graphs tell different things of one path.
+    /// Two inputs tell different things of one path.
     #[error(
-        "{path} has the {attribute} {:?} in the graph {:?} and {:?} in the graph {:?}; take both graphs from one store",
-        values[0].value, values[0].graph, values[1].value, values[1].graph
+        "{path} has the {attribute} {:?} in {} and {:?} in {}; take both from one store",
+        values[0].value, values[0].input, values[1].value, values[1].input
     )]
     Disagreement {
         /// The path.
         path: StorePath,
         /// The attribute of it in which they differ.
         attribute: &'static str,
-        /// What each graph says.
+        /// What each input says.
         values: Box<[Claim; 2]>,
     },
-    /// A path refers to one that no graph has.
+    /// A path refers to one that no input has.
     #[error(
-        "{path} refers to {reference}, which is in no graph; give exportReferencesGraph a path that leads to it"
+        "{path} refers to {reference}, which is in no graph, export or binary cache that was given; give one that leads to it"
     )]
     Incomplete {
         /// The path that refers.
@@ -56,29 +76,64 @@ pub enum ClosureError {
     },
 }
 
-/// What a graph says of an attribute.
+/// A content that is not what an input says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{path} in {holder} has the NAR hash {} and {} bytes, but {claimer} says {} and {}; one of the two is damaged: `nix-store --verify-path` tells whether it is the path in a store, and a stream or cache has to be made again",
+    found.hash, found.size, expected.hash, expected.size
+)]
+pub struct MismatchError {
+    /// The store path.
+    pub path: StorePath,
+    /// What holds the content.
+    pub holder: String,
+    /// The content's NAR.
+    pub found: NarDigest,
+    /// The input that says otherwise.
+    pub claimer: String,
+    /// What it says.
+    pub expected: NarDigest,
+}
+
+/// A content that is given twice and does not agree, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DuplicateError {
+    /// It is another.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
+    /// It could not be hashed.
+    #[error("cannot hash {path}, which two inputs hold")]
+    Hash {
+        /// The store path.
+        path: StorePath,
+        /// The reason.
+        source: NarError,
+    },
+}
+
+/// What an input says of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
-    /// The graph's name.
-    pub graph: String,
+    /// The input's name.
+    pub input: String,
     /// The attribute's value.
     pub value: String,
 }
 
 impl Closure {
-    /// The union of `graphs`, whatever their order.
-    pub fn from_graphs(graphs: impl IntoIterator<Item = Graph>) -> Result<Self, ClosureError> {
-        let mut claims: BTreeMap<StorePath, Vec<(String, ValidPath)>> = BTreeMap::new();
-        for graph in graphs {
-            for valid in graph.paths {
-                let path = valid.path.clone();
-                let claim = (graph.name.clone(), valid);
-                claims.entry(path).or_default().push(claim);
+    /// The union of `inputs`, whatever their order.
+    pub fn new(inputs: impl IntoIterator<Item = Input>) -> Result<Self, ClosureError> {
+        let mut said: BTreeMap<StorePath, Vec<(String, Member)>> = BTreeMap::new();
+        for input in inputs {
+            for member in input.members {
+                let path = member.path.clone();
+                let claim = (input.name.clone(), member);
+                said.entry(path).or_default().push(claim);
             }
         }
-        let paths = claims
+        let paths = said
             .into_iter()
-            .map(|(path, claims)| Ok((path, agreed(claims)?)))
+            .map(|(path, members)| Ok((path, agreed(members)?)))
             .collect::<Result<_, _>>()?;
         let closure = Self { paths };
         closure.check_complete()?;
@@ -87,7 +142,7 @@ impl Closure {
 
     /// The paths, in order.
     #[must_use]
-    pub fn paths(&self) -> impl ExactSizeIterator<Item = &ValidPath> {
+    pub fn paths(&self) -> impl ExactSizeIterator<Item = &ClosurePath> {
         self.paths.values()
     }
 
@@ -97,12 +152,40 @@ impl Closure {
         self.paths.contains_key(path)
     }
 
+    /// Hashes the contents that will not be copied, since the same path has another one:
+    /// all must agree. The first mismatch in path order is reported.
+    pub fn check_duplicates(&mut self) -> Result<(), DuplicateError> {
+        for path in self.paths.values_mut() {
+            let digests: Vec<Result<_, DuplicateError>> = path
+                .duplicates
+                .par_iter()
+                .map(|(tree, input)| Ok((digest(tree, &path.path)?, input.clone())))
+                .collect();
+            for digest in digests {
+                let (found, holder) = digest?;
+                let (expected, claimer) = path.nar.get_or_insert((found, holder.clone()));
+                if *expected != found {
+                    return Err(MismatchError {
+                        path: path.path.clone(),
+                        holder,
+                        found,
+                        claimer: claimer.clone(),
+                        expected: *expected,
+                    }
+                    .into());
+                }
+            }
+            path.duplicates.clear();
+        }
+        Ok(())
+    }
+
     fn check_complete(&self) -> Result<(), ClosureError> {
-        for valid in self.paths() {
-            for reference in &valid.references {
+        for member in self.paths() {
+            for reference in &member.references {
                 if !self.contains(reference) {
                     return Err(ClosureError::Incomplete {
-                        path: valid.path.clone(),
+                        path: member.path.clone(),
                         reference: reference.clone(),
                     });
                 }
@@ -112,117 +195,239 @@ impl Closure {
     }
 }
 
-/// What all of `claims`, which are of one path, say.
-fn agreed(mut claims: Vec<(String, ValidPath)>) -> Result<ValidPath, ClosureError> {
-    claims.sort_by(|(a, _), (b, _)| a.cmp(b)); // the message does not hang on their order
-    let (graph, first) = &claims[0];
-    for (other_graph, other) in &claims[1..] {
-        for ((attribute, value), (_, other_value)) in
-            attributes(first).into_iter().zip(attributes(other))
-        {
-            if value != other_value {
-                let mut values =
-                    [(graph, value), (other_graph, other_value)].map(|(graph, value)| Claim {
-                        graph: graph.clone(),
-                        value,
-                    });
-                values.sort();
-                return Err(ClosureError::Disagreement {
-                    path: first.path.clone(),
-                    attribute,
-                    values: values.into(),
-                });
-            }
+impl ValidPath {
+    /// A path of a closure, with its NAR.
+    #[must_use]
+    pub fn new(path: &ClosurePath, nar: NarDigest) -> Self {
+        Self {
+            path: path.path.clone(),
+            nar_hash: nar.hash,
+            nar_size: nar.size,
+            references: path.references.clone(),
+            ca: path.ca.clone(),
         }
     }
-    Ok(claims.swap_remove(0).1)
 }
 
-/// What is said of a path, for comparing and for reading.
-fn attributes(valid: &ValidPath) -> [(&'static str, String); 4] {
-    let references: Vec<_> = valid.references.iter().map(ToString::to_string).collect();
-    [
-        ("narHash", valid.nar_hash.to_string()),
-        ("narSize", valid.nar_size.to_string()),
-        ("references", references.join(" ")),
-        ("ca", valid.ca.clone().unwrap_or_default()),
-    ]
+impl ClosurePath {
+    /// What Nix's database will know of it, when its content turned out to be `found`; if
+    /// nobody looked, its inputs are believed.
+    ///
+    /// # Panics
+    ///
+    /// If nobody looked and no input knows either.
+    pub fn settle(&self, found: Option<NarDigest>) -> Result<ValidPath, MismatchError> {
+        let said = self.nar.as_ref();
+        let nar = found
+            .or(said.map(|(nar, _)| *nar))
+            .expect("what nobody knows is looked at");
+        match said {
+            Some((expected, claimer)) if *expected != nar => Err(MismatchError {
+                path: self.path.clone(),
+                holder: self.holder(),
+                found: nar,
+                claimer: claimer.clone(),
+                expected: *expected,
+            }),
+            _ => Ok(ValidPath::new(self, nar)),
+        }
+    }
+
+    /// What holds the content.
+    fn holder(&self) -> String {
+        match &self.content {
+            (Content::Live, _) => "the store of this host".into(),
+            (Content::Stream(_), input) => input.clone(),
+        }
+    }
+}
+
+fn digest(tree: &Tree, path: &StorePath) -> Result<NarDigest, DuplicateError> {
+    let mut hashing = HashingWriter::default();
+    nar::write_tree(tree, &mut hashing).map_err(|source| DuplicateError::Hash {
+        path: path.clone(),
+        source,
+    })?;
+    let (hash, size) = hashing.finish();
+    Ok(NarDigest { hash, size })
+}
+
+/// What all of `members`, which are of one path, say together.
+fn agreed(mut members: Vec<(String, Member)>) -> Result<ClosurePath, ClosureError> {
+    members.sort_by(|(a, _), (b, _)| a.cmp(b)); // the outcome does not hang on their order
+    check_agreement(&members, "narHash", |member| {
+        member.nar.map(|nar| nar.hash.to_string())
+    })?;
+    check_agreement(&members, "narSize", |member| {
+        member.nar.map(|nar| nar.size.to_string())
+    })?;
+    check_agreement(&members, "references", |member| {
+        let references: Vec<_> = member.references.iter().map(ToString::to_string).collect();
+        Some(references.join(" "))
+    })?;
+    check_agreement(&members, "ca", |member| member.ca.clone())?;
+
+    let nar = members
+        .iter()
+        .find_map(|(input, member)| Some((member.nar?, input.clone())));
+    let ca = members.iter().find_map(|(_, member)| member.ca.clone());
+    // The host's store is there anyway; a stream has to be looked at in any case.
+    let in_host_store = |(_, member): &(String, Member)| matches!(member.content, Content::Live);
+    let chosen = members.iter().position(in_host_store).unwrap_or(0);
+    let (input, member) = members.swap_remove(chosen);
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(ClosurePath {
+        path: member.path,
+        nar,
+        references: member.references,
+        ca,
+        content: (member.content, input),
+        duplicates: members
+            .into_iter()
+            .filter_map(|(input, member)| match member.content {
+                Content::Live => None,
+                Content::Stream(tree) => Some((tree, input)),
+            })
+            .collect(),
+    })
+}
+
+/// Fails if two of `members` give different values. One that gives none agrees with all:
+/// its form may have no place for it.
+fn check_agreement(
+    members: &[(String, Member)],
+    attribute: &'static str,
+    value: impl Fn(&Member) -> Option<String>,
+) -> Result<(), ClosureError> {
+    let mut claims = members.iter().filter_map(|(input, member)| {
+        let value = value(member)?;
+        let input = input.clone();
+        Some(Claim { input, value })
+    });
+    let Some(first) = claims.next() else {
+        return Ok(());
+    };
+    match claims.find(|claim| claim.value != first.value) {
+        None => Ok(()),
+        Some(other) => {
+            let mut values = [first, other];
+            values.sort();
+            Err(ClosureError::Disagreement {
+                path: members[0].1.path.clone(),
+                attribute,
+                values: values.into(),
+            })
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::Source;
+    use crate::tree::{Metadata, Node, Timestamp};
 
     fn path(letter: char) -> StorePath {
         StorePath::from_base_name(&format!("{}-{letter}", letter.to_string().repeat(32))).unwrap()
     }
 
-    fn valid(letter: char, references: &str) -> ValidPath {
-        ValidPath {
+    fn digest(byte: u8) -> NarDigest {
+        NarDigest {
+            hash: NarHash([byte; 32]),
+            size: 112,
+        }
+    }
+
+    fn member(letter: char, references: &str) -> Member {
+        Member {
             path: path(letter),
-            nar_hash: NarHash([0; 32]),
-            nar_size: 112,
+            nar: Some(digest(0)),
             references: references.chars().map(path).collect(),
             ca: None,
+            content: Content::Live,
         }
     }
 
-    fn graph(name: &str, paths: Vec<ValidPath>) -> Graph {
-        Graph {
+    fn input(name: &str, members: Vec<Member>) -> Input {
+        Input {
             name: name.into(),
-            paths,
+            members,
         }
     }
 
-    #[test]
-    fn graphs_merge_to_one_closure_in_any_order() {
-        let one = || graph("one", vec![valid('c', ""), valid('a', "ac")]);
-        let two = || graph("two", vec![valid('b', "c"), valid('c', "")]);
-        let empty = || graph("empty", vec![]);
-        let closure = Closure::from_graphs([one(), empty(), two()]).unwrap();
-        assert_eq!(
-            closure.paths().cloned().collect::<Vec<_>>(),
-            [valid('a', "ac"), valid('b', "c"), valid('c', "")]
-        );
-        assert_eq!(Closure::from_graphs([two(), one()]), Ok(closure));
+    /// A stream's member: a file of these bytes, whose hash nobody tells.
+    fn streamed(letter: char, bytes: &str) -> Member {
+        let metadata = Metadata::of_root(0o444, Timestamp::from_seconds(1));
+        let file = Node::file(metadata, Source::bytes(bytes.as_bytes()));
+        Member {
+            nar: None,
+            content: Content::Stream(Tree::new(file)),
+            ..member(letter, "")
+        }
+    }
+
+    fn paths(closure: &Closure) -> Vec<(StorePath, Vec<StorePath>)> {
+        let path = |path: &ClosurePath| (path.path.clone(), path.references.clone());
+        closure.paths().map(path).collect()
     }
 
     #[test]
-    fn a_reference_may_lead_to_another_graph() {
-        let closure = Closure::from_graphs([
-            graph("one", vec![valid('a', "b")]),
-            graph("two", vec![valid('b', "")]),
+    fn inputs_merge_to_one_closure_in_any_order() {
+        let one = || input("one", vec![member('c', ""), member('a', "ac")]);
+        let two = || input("two", vec![member('b', "c"), member('c', "")]);
+        let empty = || input("empty", vec![]);
+        let closure = Closure::new([one(), empty(), two()]).unwrap();
+        let expected = [("a", "ac"), ("b", "c"), ("c", "")].map(|(name, references)| {
+            let letter = name.chars().next().unwrap();
+            (path(letter), references.chars().map(path).collect())
+        });
+        assert_eq!(paths(&closure), expected);
+        assert_eq!(paths(&Closure::new([two(), one()]).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_reference_may_lead_to_another_input() {
+        let closure = Closure::new([
+            input("one", vec![member('a', "b")]),
+            input("two", vec![member('b', "")]),
         ]);
         assert!(closure.unwrap().contains(&path('b')));
     }
 
     #[test]
     fn a_reference_to_what_is_not_there_is_named() {
-        let error = Closure::from_graphs([graph("one", vec![valid('b', ""), valid('a', "bc")])]);
+        let members = vec![member('b', ""), member('a', "bc")];
         assert_eq!(
-            error,
-            Err(ClosureError::Incomplete {
+            Closure::new([input("one", members)]).unwrap_err(),
+            ClosureError::Incomplete {
                 path: path('a'),
                 reference: path('c'),
-            })
+            }
         );
     }
 
     #[test]
-    fn graphs_that_disagree_are_named_with_both_values_in_any_order() {
-        type Change = fn(&mut ValidPath);
+    fn inputs_that_disagree_are_named_with_both_values_in_any_order() {
+        type Change = fn(&mut Member);
         let changes: [(&str, Change); 4] = [
-            ("narHash", |valid| valid.nar_hash = NarHash([1; 32])),
-            ("narSize", |valid| valid.nar_size = 113),
-            ("references", |valid| valid.references.clear()),
-            ("ca", |valid| valid.ca = Some("fixed".into())),
+            ("narHash", |member| member.nar = Some(digest(1))),
+            ("narSize", |member| {
+                member.nar = Some(NarDigest {
+                    size: 113,
+                    ..digest(0)
+                });
+            }),
+            ("references", |member| member.references.clear()),
+            ("ca", |member| member.ca = Some("fixed".into())),
         ];
         for (name, change) in changes {
-            let one = graph("one", vec![valid('a', "a")]);
-            let mut two = graph("two", vec![valid('a', "a")]);
-            change(&mut two.paths[0]);
-            let error = Closure::from_graphs([one.clone(), two.clone()]).unwrap_err();
-            assert_eq!(Closure::from_graphs([two, one]), Err(error.clone()));
+            let mut member = member('a', "a");
+            member.ca = Some("text".into());
+            let one = input("one", vec![member.clone()]);
+            change(&mut member);
+            let two = input("two", vec![member]);
+            let error = Closure::new([one.clone(), two.clone()]).unwrap_err();
+            assert_eq!(Closure::new([two, one]).unwrap_err(), error);
             let ClosureError::Disagreement {
                 path: of,
                 attribute,
@@ -232,8 +437,66 @@ mod tests {
                 panic!("{error}")
             };
             assert_eq!((of, attribute), (path('a'), name));
-            assert_eq!((&*values[0].graph, &*values[1].graph), ("one", "two"));
+            assert_eq!((&*values[0].input, &*values[1].input), ("one", "two"));
             assert_ne!(values[0].value, values[1].value);
         }
+    }
+
+    #[test]
+    fn what_one_input_does_not_know_another_tells() {
+        let mut knows = member('a', "");
+        knows.ca = Some("fixed".into());
+        let does_not = Member {
+            nar: None,
+            ca: None,
+            ..member('a', "")
+        };
+        let closure = Closure::new([input("one", vec![does_not]), input("two", vec![knows])]);
+        let closure = closure.unwrap();
+        let path = closure.paths().next().unwrap();
+        assert_eq!(path.nar, Some((digest(0), "two".into())));
+        assert_eq!(path.ca.as_deref(), Some("fixed"));
+    }
+
+    #[test]
+    fn the_same_path_in_two_streams_must_have_one_content() {
+        let closure = |second: &str| {
+            let first = input("first", vec![streamed('a', "content")]);
+            let second = input("second", vec![streamed('a', second)]);
+            Closure::new([first, second]).unwrap()
+        };
+        let mut same = closure("content");
+        same.check_duplicates().unwrap();
+        let path = same.paths().next().unwrap();
+        let (expected, claimer) = path.nar.clone().unwrap();
+        assert_eq!(claimer, "second");
+        assert!(path.settle(Some(expected)).is_ok());
+
+        let mut other = closure("tnetnoc");
+        other.check_duplicates().unwrap();
+        let error = other
+            .paths()
+            .next()
+            .unwrap()
+            .settle(Some(expected))
+            .unwrap_err();
+        assert_eq!((&*error.holder, &*error.claimer), ("first", "second"));
+    }
+
+    #[test]
+    fn a_stream_beside_the_hosts_store_is_compared_with_what_nix_says() {
+        let graph = input("graph", vec![member('a', "")]);
+        let export = input("export", vec![streamed('a', "content")]);
+        let mut closure = Closure::new([export, graph]).unwrap();
+        assert!(matches!(
+            closure.paths().next().unwrap().content.0,
+            Content::Live
+        ));
+        let error = closure.check_duplicates().unwrap_err();
+        let DuplicateError::Mismatch(error) = error else {
+            panic!("{error}")
+        };
+        assert_eq!((&*error.holder, &*error.claimer), ("export", "graph"));
+        assert_eq!(error.expected, digest(0));
     }
 }

@@ -5,6 +5,8 @@
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
 mod closure;
+mod database;
+mod gather;
 mod graph;
 mod hash;
 mod input;
@@ -13,8 +15,13 @@ mod path;
 mod registration;
 mod scan;
 mod text_graph;
+mod watch;
 
-pub use closure::{Closure, ClosureError, ValidPath};
+pub use closure::{
+    Claim, Closure, ClosureError, ClosurePath, DuplicateError, MismatchError, ValidPath,
+};
+pub use database::{Database, DatabaseError, encode_database};
+pub use gather::{Form, GatherError, gather};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
 pub use input::{Content, Input, Member, NarDigest};
@@ -22,3 +29,4 @@ pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
+pub use watch::NarWatch;

@@ -1,16 +1,16 @@
 //! The registration: a closure as text for `nix-store --load-db`.
 
-use super::{Closure, ValidPath};
+use super::ValidPath;
 
 /// The name of the file that holds it, in an image and beside one.
 pub const REGISTRATION_NAME: &str = "nix-path-registration";
 
-/// What `nix-store --load-db` reads to make the paths of `closure` valid
+/// What `nix-store --load-db` reads to make `paths` valid
 /// (`decodeValidPathInfo` in Nix's `store-api.cc`). It has no place for content
 /// addresses, and the deriver is left empty.
 #[must_use]
-pub fn registration(closure: &Closure) -> Vec<u8> {
-    let text: String = closure.paths().flat_map(lines).collect();
+pub fn registration(paths: &[ValidPath]) -> Vec<u8> {
+    let text: String = paths.iter().flat_map(lines).collect();
     text.into_bytes()
 }
 
@@ -39,14 +39,16 @@ mod tests {
     use super::*;
     use crate::store::Graph;
 
-    fn closure() -> Closure {
+    fn paths() -> Vec<ValidPath> {
         let paths = ["a", "b"].map(|letter| format!("/nix/store/{}-{letter}", letter.repeat(32)));
         let hash = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
         let graph = json!([
             { "path": paths[1], "narHash": hash, "narSize": 112, "references": [] },
             { "path": paths[0], "narHash": hash, "narSize": 1, "references": paths, "ca": "x" },
         ]);
-        Closure::from_graphs([Graph::parse("g", &graph).unwrap()]).unwrap()
+        let mut paths = Graph::parse("g", &graph).unwrap().paths;
+        paths.sort_by(|a, b| a.path.cmp(&b.path));
+        paths
     }
 
     /// What `nix-store` prints, with a store of its own in the directory `root`.
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn nix_store_loads_it_and_dumps_it_again() {
         let root = tempfile::tempdir().unwrap();
-        let registration = registration(&closure());
+        let registration = registration(&paths());
         nix_store(root.path(), "--load-db", &registration);
         let dumped = nix_store(root.path(), "--dump-db", b"");
         assert_eq!(String::from_utf8(dumped), String::from_utf8(registration));
@@ -90,9 +92,6 @@ e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
 
 0
 ";
-        assert_eq!(
-            String::from_utf8(registration(&closure())).unwrap(),
-            expected
-        );
+        assert_eq!(String::from_utf8(registration(&paths())).unwrap(), expected);
     }
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::{Closure, StorePath};
+use super::{Closure, ClosurePath, Content, StorePath};
 use crate::source::{HostFile, Origin, Source};
 use crate::tree::{Metadata, Name, NameError, Node, NodeId, Timestamp, Tree};
 
@@ -65,15 +65,25 @@ pub fn scan(path: &Path, mtime: Timestamp) -> Result<Tree, ScanError> {
     Ok(trees.swap_remove(0)) // one path gives one tree
 }
 
-/// The trees of all paths of a closure, in order.
+/// The trees of all paths of a closure, in order: those of the host's store, and those that
+/// streams describe.
 pub fn scan_closure(
     closure: &Closure,
     mtime: Timestamp,
 ) -> Result<Vec<(StorePath, Tree)>, ScanError> {
-    let paths: Vec<_> = closure.paths().map(|valid| valid.path.clone()).collect();
-    let host_paths: Vec<_> = paths.iter().map(StorePath::to_path).collect();
-    let trees = scan_all(&host_paths, mtime)?;
-    Ok(paths.into_iter().zip(trees).collect())
+    let live: Vec<_> = closure
+        .paths()
+        .filter(|path| matches!(path.content.0, Content::Live))
+        .map(|path| path.path.to_path())
+        .collect();
+    let mut scanned = scan_all(&live, mtime)?.into_iter();
+    let tree = |path: &ClosurePath| match &path.content.0 {
+        Content::Live => scanned.next().expect("there is a tree for each live path"),
+        Content::Stream(tree) => tree.clone(),
+    };
+    let trees: Vec<_> = closure.paths().map(tree).collect();
+    let paths = closure.paths().map(|path| path.path.clone());
+    Ok(paths.zip(trees).collect())
 }
 
 /// A directory that is yet to be listed.

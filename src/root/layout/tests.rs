@@ -45,7 +45,7 @@ fn image(contents: Vec<Placed>) -> Result<Tree, RootError> {
         None,
         vec![(path, store_tree)],
         contents,
-        Some(b"registration".to_vec()),
+        Some(Source::bytes(*b"registration")),
         MTIME,
     )
 }

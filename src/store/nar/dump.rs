@@ -1,13 +1,13 @@
 //! The NAR of a path of the host.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{HashingWriter, NarError, Writer};
-use crate::source::Origin;
+use super::walk::{Event, walk};
+use super::{ALIGNMENT, HashingWriter, MAGIC, NarError, Writer};
+use crate::source::Source;
 use crate::store::{NarHash, ScanError, scan};
-use crate::tree::{Kind, NodeId, Timestamp, Tree};
+use crate::tree::{Timestamp, Tree};
 
 /// Why a path of the host has no NAR.
 #[derive(Debug, thiserror::Error)]
@@ -41,55 +41,83 @@ pub fn dump(path: &Path, to: impl Write) -> Result<(), DumpError> {
     })
 }
 
-/// Writes a scanned tree, without recursion: depth costs no stack.
-fn write_tree(tree: &Tree, to: impl Write) -> Result<(), NarError> {
+/// Writes the tree of a store path.
+pub(crate) fn write_tree(tree: &Tree, to: impl Write) -> Result<(), NarError> {
     let mut writer = Writer::new(to)?;
-    let mut open = Vec::new();
-    let mut next = Some(Tree::ROOT);
-    loop {
-        if let Some(id) = next.take() {
-            write_node(&mut writer, tree, id)?;
-            if tree.node(id).is_directory() {
-                open.push(tree.entries(id));
-            }
-        }
-        let Some(entries) = open.last_mut() else {
-            writer.finish();
-            return Ok(());
-        };
-        if let Some((name, id)) = entries.next() {
-            writer.entry(name.as_bytes())?;
-            next = Some(id);
-        } else {
-            writer.end_directory()?;
-            open.pop();
-        }
+    for event in walk(tree) {
+        match event {
+            Event::BeginDirectory => writer.begin_directory(),
+            Event::Entry(name) => writer.entry(name.as_bytes()),
+            Event::File {
+                executable, source, ..
+            } => writer.file(executable, source.length, Reader { source, at: 0 }),
+            Event::Symlink(target) => writer.symlink(target),
+            Event::EndDirectory => writer.end_directory(),
+        }?;
     }
+    writer.finish();
+    Ok(())
 }
 
-/// Writes a file or symlink, or begins a directory.
-fn write_node(writer: &mut Writer<impl Write>, tree: &Tree, id: NodeId) -> Result<(), NarError> {
-    let node = tree.node(id);
-    match &node.kind {
-        Kind::Directory(_) => writer.begin_directory(),
-        Kind::Symlink(target) => writer.symlink(target),
-        Kind::File(source) => {
-            let Origin::HostFile(file) = &source.origin else {
-                unreachable!("a scan gives whole files of the host")
-            };
-            let content = File::open(file.path()).map_err(NarError::Read)?;
-            writer.file(node.metadata.mode & 0o100 != 0, source.length, content)
+/// Bytes of the NAR of a tree, without a look at contents.
+///
+/// # Panics
+///
+/// At a node that no NAR can hold.
+pub(crate) fn size(tree: &Tree) -> u64 {
+    let token = |length: u64| 8 + length.next_multiple_of(ALIGNMENT as u64);
+    let tokens =
+        |tokens: &[&str]| -> u64 { tokens.iter().map(|text| token(text.len() as u64)).sum() };
+    let mut size: u64 = token(MAGIC.len() as u64);
+    for event in walk(tree) {
+        size += match event {
+            Event::BeginDirectory => tokens(&["(", "type", "directory", ")"]),
+            Event::Entry(name) => {
+                tokens(&["entry", "(", "name", "node", ")"]) + token(name.as_bytes().len() as u64)
+            }
+            Event::File {
+                executable, source, ..
+            } => {
+                let marks = if executable {
+                    ["executable", ""].as_slice()
+                } else {
+                    &[]
+                };
+                tokens(&["(", "type", "regular", "contents", ")"])
+                    + tokens(marks)
+                    + token(source.length)
+            }
+            Event::Symlink(target) => {
+                tokens(&["(", "type", "symlink", "target", ")"]) + token(target.len() as u64)
+            }
+            Event::EndDirectory => 0,
+        };
+    }
+    size
+}
+
+/// The bytes of a source, from the first on.
+struct Reader<'a> {
+    source: &'a Source,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.source.length - self.at).unwrap_or(usize::MAX);
+        let length = left.min(bytes.len());
+        if length > 0 {
+            self.source
+                .read_at(self.at, &mut bytes[..length])
+                .map_err(io::Error::other)?;
         }
-        Kind::CharacterDevice(_) | Kind::BlockDevice(_) | Kind::Fifo => {
-            unreachable!("a scan gives no special files")
-        }
+        self.at += length as u64;
+        Ok(length)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use proptest::prelude::*;
 
     use super::*;

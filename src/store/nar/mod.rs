@@ -30,10 +30,13 @@
 
 mod dump;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
+mod walk;
 mod writer;
 
 pub use dump::{DumpError, dump, nar_hash};
+pub(crate) use dump::{size, write_tree};
+pub(crate) use walk::{Event, walk};
 pub use writer::{HashingWriter, NarError, Writer};
 
 /// The token that begins every NAR.

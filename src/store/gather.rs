@@ -1,0 +1,103 @@
+//! Gathering: from the forms in which closures are given to one closure.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use super::text_graph::{TextGraphError, parse_text_graph};
+use super::{Closure, ClosureError, DuplicateError, Graph, Input, StorePath};
+use crate::tree::Timestamp;
+
+/// A closure, or a part of one, as a user gives it.
+#[derive(Clone, Debug)]
+pub enum Form {
+    /// A graph of `exportReferencesGraph` under structured attributes.
+    Graph(Graph),
+    /// A file with a graph of `exportReferencesGraph` as text.
+    TextGraph(PathBuf),
+    /// A file that `nix-store --export` wrote, perhaps compressed with zstd.
+    Export(PathBuf),
+    /// Paths, and all that they refer to, in a binary cache.
+    Cache {
+        /// The cache's directory.
+        cache: PathBuf,
+        /// The paths.
+        paths: Vec<StorePath>,
+    },
+}
+
+/// Why there is no closure.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// A file could not be read.
+    #[error("cannot read the text graph {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A file that is no graph.
+    #[error("{} is no text graph of exportReferencesGraph", path.display())]
+    TextGraph {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TextGraphError,
+    },
+    /// Inputs that make no closure.
+    #[error(transparent)]
+    Closure(#[from] ClosureError),
+    /// Inputs that hold different contents of one path.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateError),
+}
+
+impl GatherError {
+    /// Whether another request is needed, for this one can never be followed.
+    #[must_use]
+    pub fn is_of_the_request(&self) -> bool {
+        matches!(self, Self::TextGraph { .. } | Self::Closure(_))
+    }
+}
+
+/// The closure of all `forms` together. What streams describe has the time `mtime`;
+/// `go_on` is asked now and then, and its error ends the work.
+pub fn gather(
+    forms: Vec<Form>,
+    mtime: Timestamp,
+    go_on: &(dyn Fn() -> io::Result<()> + Sync),
+) -> Result<Closure, GatherError> {
+    let inputs: Vec<Input> = forms
+        .into_iter()
+        .map(|form| input(form, mtime, go_on))
+        .collect::<Result<_, _>>()?;
+    let mut closure = Closure::new(inputs)?;
+    closure.check_duplicates()?;
+    Ok(closure)
+}
+
+fn input(
+    form: Form,
+    mtime: Timestamp,
+    go_on: &(dyn Fn() -> io::Result<()> + Sync),
+) -> Result<Input, GatherError> {
+    Ok(match form {
+        Form::Graph(graph) => graph.into(),
+        Form::TextGraph(path) => {
+            let text = fs::read(&path).map_err(|source| GatherError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            let members = parse_text_graph(&text).map_err(|source| GatherError::TextGraph {
+                path: path.clone(),
+                source,
+            })?;
+            Input {
+                name: format!("the text graph {}", path.display()),
+                members,
+            }
+        }
+        _ => todo!(),
+    })
+}

@@ -1,0 +1,376 @@
+//! Hashes of store paths, found out while their contents are copied.
+//!
+//! Every byte is read once: whoever copies it shows it to a [`NarWatch`], which knows what
+//! stands between the contents in a NAR, and so has the NAR's hash at the end.
+
+use std::sync::{Mutex, PoisonError};
+use std::vec;
+
+use super::nar::{self, HashingWriter, Writer};
+use super::{Closure, Content, MismatchError, NarDigest, NarHash, StorePath, ValidPath};
+use crate::source::{Mark, Watch};
+use crate::tree::{Kind, Name, NodeId, Tree};
+
+/// A watch over the store paths whose hashes nobody knows, or that must be checked.
+#[derive(Debug)]
+pub struct NarWatch {
+    streams: Vec<Stream>,
+}
+
+/// One store path.
+#[derive(Debug)]
+struct Stream {
+    path: StorePath,
+    /// Bytes of its NAR.
+    size: u64,
+    hashing: Mutex<Hashing>,
+}
+
+/// A NAR that is being hashed.
+#[derive(Debug)]
+struct Hashing {
+    writer: Writer<HashingWriter>,
+    /// What is yet to come, beside contents.
+    parts: vec::IntoIter<Part>,
+    /// The file whose content comes.
+    open: Option<OpenFile>,
+    /// Files that were begun.
+    files: u32,
+}
+
+/// What a NAR consists of beside contents.
+#[derive(Clone, Debug)]
+enum Part {
+    BeginDirectory,
+    Entry(Name),
+    File { executable: bool, length: u64 },
+    Symlink(Box<[u8]>),
+    EndDirectory,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    /// Its number, in the order of the NAR.
+    number: u32,
+    length: u64,
+    /// Bytes that came.
+    at: u64,
+}
+
+/// Zeros for what nobody shows, since it is a hole.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+impl NarWatch {
+    /// Watches, of `trees`, which are those of `closure` in its order, the ones whose NAR is
+    /// not known or lies in a stream; all of them to `verify` the host's store too. Their
+    /// files are marked.
+    #[must_use]
+    pub fn new(closure: &Closure, trees: &mut [(StorePath, Tree)], verify: bool) -> Self {
+        let mut streams = Vec::new();
+        for (path, (of, tree)) in closure.paths().zip(trees) {
+            assert_eq!(path.path, *of, "the trees are in the closure's order");
+            let in_stream = matches!(path.content.0, Content::Stream(_));
+            if verify || in_stream || path.nar.is_none() {
+                let stream = u32::try_from(streams.len()).expect("store paths fit memory");
+                streams.push(Stream::new(of.clone(), stream, tree));
+            }
+        }
+        Self { streams }
+    }
+
+    /// What Nix's database will know of each path of `closure`. Of a path whose hash is not
+    /// known yet the size is right and the hash is zero.
+    #[must_use]
+    pub fn draft(&self, closure: &Closure) -> Vec<ValidPath> {
+        let valid = |(path, stream): (_, Option<&Stream>)| {
+            let unknown = || NarDigest {
+                hash: NarHash([0; 32]),
+                size: stream.expect("what nobody knows is watched").size,
+            };
+            ValidPath::new(
+                path,
+                path.nar.as_ref().map_or_else(unknown, |(nar, _)| *nar),
+            )
+        };
+        self.with_streams(closure).map(valid).collect()
+    }
+
+    /// Whether [`NarWatch::draft`] is what [`NarWatch::finish`] will give.
+    #[must_use]
+    pub fn is_known_before(closure: &Closure) -> bool {
+        closure.paths().all(|path| path.nar.is_some())
+    }
+
+    /// What Nix's database will know, when all contents have been seen. Of several
+    /// mismatches, the first in path order is reported.
+    pub fn finish(&self, closure: &Closure) -> Result<Vec<ValidPath>, MismatchError> {
+        self.with_streams(closure)
+            .map(|(path, stream)| path.settle(stream.map(Stream::finish)))
+            .collect()
+    }
+
+    /// The paths of `closure`, each with its stream, if it is watched.
+    fn with_streams<'a>(
+        &'a self,
+        closure: &'a Closure,
+    ) -> impl Iterator<Item = (&'a super::ClosurePath, Option<&'a Stream>)> {
+        let mut streams = self.streams.iter().peekable();
+        closure.paths().map(move |path| {
+            let stream = streams.next_if(|stream| stream.path == path.path);
+            (path, stream)
+        })
+    }
+}
+
+impl Watch for NarWatch {
+    fn see(&self, mark: Mark, start: u64, bytes: &[u8]) {
+        let stream = &self.streams[mark.stream as usize];
+        let mut hashing = stream
+            .hashing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        hashing.see(mark.part, start, bytes);
+    }
+}
+
+impl Stream {
+    fn new(path: StorePath, number: u32, tree: &mut Tree) -> Self {
+        let (parts, files) = parts(tree);
+        for (part, id) in (0..).zip(files) {
+            let Kind::File(source) = &mut tree.node_mut(id).kind else {
+                unreachable!("only files were collected")
+            };
+            source.mark = Some(Mark {
+                stream: number,
+                part,
+            });
+        }
+        Self {
+            path,
+            size: nar::size(tree),
+            hashing: Mutex::new(Hashing::new(parts)),
+        }
+    }
+
+    fn finish(&self) -> NarDigest {
+        let mut hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
+        hashing.finish()
+    }
+}
+
+/// The parts of the NAR of `tree`, and its files in their order.
+fn parts(tree: &Tree) -> (Vec<Part>, Vec<NodeId>) {
+    let mut files = Vec::new();
+    let parts = nar::walk(tree)
+        .map(|event| match event {
+            nar::Event::BeginDirectory => Part::BeginDirectory,
+            nar::Event::Entry(name) => Part::Entry(name.clone()),
+            nar::Event::File {
+                id,
+                executable,
+                source,
+            } => {
+                files.push(id);
+                Part::File {
+                    executable,
+                    length: source.length,
+                }
+            }
+            nar::Event::Symlink(target) => Part::Symlink(target.into()),
+            nar::Event::EndDirectory => Part::EndDirectory,
+        })
+        .collect();
+    (parts, files)
+}
+
+/// Why nothing here fails.
+const TAKES_ALL: &str = "names of a tree rise, and what hashes takes all";
+
+impl Hashing {
+    fn new(parts: Vec<Part>) -> Self {
+        Self {
+            writer: Writer::new(HashingWriter::default()).expect(TAKES_ALL),
+            parts: parts.into_iter(),
+            open: None,
+            files: 0,
+        }
+    }
+
+    fn see(&mut self, number: u32, start: u64, bytes: &[u8]) {
+        while self.open.as_ref().is_none_or(|file| file.number < number) {
+            assert!(self.next(), "a stream has as many parts as were marked");
+        }
+        self.fill_to(start);
+        self.writer.content(bytes).expect(TAKES_ALL);
+        let file = self.open.as_mut().expect("the file was opened above");
+        assert_eq!(
+            (file.number, file.at),
+            (number, start),
+            "parts come in their order"
+        );
+        file.at += bytes.len() as u64;
+    }
+
+    fn finish(&mut self) -> NarDigest {
+        while self.next() {}
+        let done = Writer::new(HashingWriter::default()).expect(TAKES_ALL);
+        let (hash, size) = std::mem::replace(&mut self.writer, done).finish().finish();
+        NarDigest { hash, size }
+    }
+
+    /// Ends the file that is open, and goes on to the end of the next part or the beginning
+    /// of its content. False if there is none.
+    fn next(&mut self) -> bool {
+        if let Some(file) = &self.open {
+            self.fill_to(file.length);
+            self.writer.end_file().expect(TAKES_ALL);
+            self.open = None;
+        }
+        let Some(part) = self.parts.next() else {
+            return false;
+        };
+        match part {
+            Part::BeginDirectory => self.writer.begin_directory(),
+            Part::Entry(name) => self.writer.entry(name.as_bytes()),
+            Part::Symlink(target) => self.writer.symlink(&target),
+            Part::EndDirectory => self.writer.end_directory(),
+            Part::File { executable, length } => {
+                let number = self.files;
+                self.files += 1;
+                self.open = Some(OpenFile {
+                    number,
+                    length,
+                    at: 0,
+                });
+                self.writer.begin_file(executable, length)
+            }
+        }
+        .expect(TAKES_ALL);
+        true
+    }
+
+    /// Zeros, up to the byte `end` of the open file.
+    fn fill_to(&mut self, end: u64) {
+        let Some(file) = &mut self.open else { return };
+        while file.at < end {
+            let zeros = (end - file.at).min(ZEROS.len() as u64);
+            let zeros = usize::try_from(zeros).expect("it is at most 65,536");
+            self.writer.content(&ZEROS[..zeros]).expect(TAKES_ALL);
+            file.at += zeros as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::source::Source;
+    use crate::store::nar::samples::{make, samples};
+    use crate::store::{Input, Member, scan};
+    use crate::tree::Timestamp;
+
+    fn closure_of(tree: &Tree) -> Closure {
+        let name = format!("{}-a", "0".repeat(StorePath::HASH_LENGTH));
+        let member = Member {
+            path: StorePath::from_base_name(&name).unwrap(),
+            nar: None,
+            references: Vec::new(),
+            ca: None,
+            content: Content::Stream(tree.clone()),
+        };
+        let input = Input {
+            name: "input".into(),
+            members: vec![member],
+        };
+        Closure::new([input]).unwrap()
+    }
+
+    /// Shows all marked files of `tree`, in pieces of `step` bytes.
+    fn show(tree: &Tree, watch: &NarWatch, step: u64) {
+        for event in nar::walk(tree) {
+            let nar::Event::File { source, .. } = event else {
+                continue;
+            };
+            let mut start = 0;
+            while start < source.length {
+                let length = step.min(source.length - start);
+                let mut bytes = vec![0; usize::try_from(length).unwrap()];
+                source.read_at(start, &mut bytes).unwrap();
+                watch.see(source.mark.unwrap(), start, &bytes);
+                start += length;
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_watched_tree_has_the_hash_of_its_nar(sample in samples(), step in 1..40_u64) {
+            let temporary = tempfile::tempdir().unwrap();
+            let top = temporary.path().join("top");
+            make(&sample, &top);
+            let tree = scan(&top, Timestamp::from_seconds(1)).unwrap();
+            let closure = closure_of(&tree);
+            let path = closure.paths().next().unwrap().path.clone();
+            let mut trees = [(path, tree)];
+            let watch = NarWatch::new(&closure, &mut trees, false);
+            let draft = watch.draft(&closure);
+            show(&trees[0].1, &watch, step);
+            let valid = watch.finish(&closure).unwrap();
+            let (hash, size) = nar::nar_hash(&top).unwrap();
+            prop_assert_eq!((valid[0].nar_hash, valid[0].nar_size), (hash, size));
+            prop_assert_eq!(draft[0].nar_size, size);
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_is_zero() {
+        let temporary = tempfile::tempdir().unwrap();
+        let top = temporary.path().join("top");
+        let mut bytes = vec![0; 300_000];
+        bytes[200_000] = 7;
+        std::fs::write(&top, &bytes).unwrap();
+        let tree = scan(&top, Timestamp::from_seconds(1)).unwrap();
+        let closure = closure_of(&tree);
+        let path = closure.paths().next().unwrap().path.clone();
+        let mut trees = [(path, tree)];
+        let watch = NarWatch::new(&closure, &mut trees, false);
+        let mark = Mark { stream: 0, part: 0 };
+        watch.see(mark, 200_000, &[7]);
+        let valid = watch.finish(&closure).unwrap();
+        assert_eq!(valid[0].nar_hash, nar::nar_hash(&top).unwrap().0);
+    }
+
+    #[test]
+    fn a_path_whose_hash_is_known_is_watched_only_to_verify() {
+        let metadata = crate::tree::Metadata::of_root(0o444, Timestamp::from_seconds(1));
+        let tree = Tree::new(crate::tree::Node::file(metadata, Source::bytes(*b"x")));
+        let mut input = Input {
+            name: "graph".into(),
+            members: Vec::new(),
+        };
+        let name = format!("{}-a", "0".repeat(StorePath::HASH_LENGTH));
+        let path = StorePath::from_base_name(&name).unwrap();
+        input.members.push(Member {
+            path: path.clone(),
+            nar: Some(NarDigest {
+                hash: NarHash([5; 32]),
+                size: 5,
+            }),
+            references: Vec::new(),
+            ca: None,
+            content: Content::Live,
+        });
+        let closure = Closure::new([input]).unwrap();
+        let mut trees = [(path, tree)];
+        let unwatched = NarWatch::new(&closure, &mut trees, false);
+        assert_eq!(unwatched.finish(&closure).unwrap()[0].nar_size, 5);
+        let watch = NarWatch::new(&closure, &mut trees, true);
+        show(&trees[0].1, &watch, 1);
+        let error = watch.finish(&closure).unwrap_err();
+        assert_eq!(error.expected.size, 5);
+        assert_eq!(error.holder, "the store of this host");
+    }
+}
