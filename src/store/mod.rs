@@ -6,6 +6,7 @@
 
 mod closure;
 mod database;
+mod export;
 mod gather;
 mod graph;
 mod hash;
@@ -14,6 +15,7 @@ pub mod nar;
 mod path;
 mod registration;
 mod scan;
+mod stream;
 mod text_graph;
 mod watch;
 
@@ -21,6 +23,7 @@ pub use closure::{
     Claim, Closure, ClosureError, ClosurePath, DuplicateError, MismatchError, ValidPath,
 };
 pub use database::{Database, DatabaseError, encode_database};
+pub use export::{ExportError, ExportFault, open_export, read_export};
 pub use gather::{Form, GatherError, gather};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
@@ -28,5 +31,6 @@ pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
+pub use stream::StreamError;
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
 pub use watch::NarWatch;
