@@ -14,6 +14,7 @@ mod path;
 mod registration;
 mod scan;
 mod stream;
+mod text_graph;
 
 pub use closure::{Closure, ClosureError, ValidPath};
 pub use export::{ExportError, ExportFault, open_export, read_export};
@@ -24,3 +25,4 @@ pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
 pub use stream::StreamError;
+pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
