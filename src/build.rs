@@ -81,8 +81,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let output = PendingOutput::begin(&spec.output.path)?;
 
     begin("gathering")?;
-    let go_on = || interrupt.check().map_err(io::Error::other);
-    let closure = store::gather(spec.inputs, spec.time, &go_on)?;
+    let closure = store::gather(spec.inputs, spec.time, &interrupt.0)?;
 
     begin("scanning")?;
     let contents = root::place(&spec.contents, spec.time)?;

@@ -3,7 +3,10 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
+use super::cache::{CacheError, read_cache};
+use super::export::{ExportError, open_export, read_export};
 use super::text_graph::{TextGraphError, parse_text_graph};
 use super::{Closure, ClosureError, DuplicateError, Graph, Input, StorePath};
 use crate::tree::Timestamp;
@@ -45,6 +48,12 @@ pub enum GatherError {
         /// What is wrong with it.
         source: TextGraphError,
     },
+    /// An export that could not be read.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// A binary cache that could not be read.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
     /// Inputs that make no closure.
     #[error(transparent)]
     Closure(#[from] ClosureError),
@@ -62,26 +71,22 @@ impl GatherError {
 }
 
 /// The closure of all `forms` together. What streams describe has the time `mtime`;
-/// `go_on` is asked now and then, and its error ends the work.
+/// `interrupt` ends the work, when it is set.
 pub fn gather(
     forms: Vec<Form>,
     mtime: Timestamp,
-    go_on: &(dyn Fn() -> io::Result<()> + Sync),
+    interrupt: &AtomicBool,
 ) -> Result<Closure, GatherError> {
     let inputs: Vec<Input> = forms
         .into_iter()
-        .map(|form| input(form, mtime, go_on))
+        .map(|form| input(form, mtime, interrupt))
         .collect::<Result<_, _>>()?;
     let mut closure = Closure::new(inputs)?;
     closure.check_duplicates()?;
     Ok(closure)
 }
 
-fn input(
-    form: Form,
-    mtime: Timestamp,
-    go_on: &(dyn Fn() -> io::Result<()> + Sync),
-) -> Result<Input, GatherError> {
+fn input(form: Form, mtime: Timestamp, interrupt: &AtomicBool) -> Result<Input, GatherError> {
     Ok(match form {
         Form::Graph(graph) => graph.into(),
         Form::TextGraph(path) => {
@@ -98,6 +103,13 @@ fn input(
                 members,
             }
         }
-        _ => todo!(),
+        Form::Export(path) => Input {
+            name: format!("the export {}", path.display()),
+            members: read_export(&open_export(&path, None, interrupt)?, mtime)?,
+        },
+        Form::Cache { cache, paths } => Input {
+            name: format!("the binary cache {}", cache.display()),
+            members: read_cache(&cache, &paths, mtime, None, interrupt)?,
+        },
     })
 }

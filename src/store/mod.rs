@@ -4,6 +4,7 @@
 //! makes a tree of each of its paths, and [`registration()`] what a Nix database needs
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
+pub mod cache;
 mod closure;
 mod database;
 mod export;
@@ -15,6 +16,7 @@ pub mod nar;
 mod path;
 mod registration;
 mod scan;
+mod spool;
 mod stream;
 mod text_graph;
 mod watch;
@@ -31,6 +33,7 @@ pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
+pub use spool::SpoolError;
 pub use stream::StreamError;
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
 pub use watch::NarWatch;

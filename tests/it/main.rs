@@ -12,6 +12,7 @@ mod determinism;
 mod exact;
 mod extents;
 mod flash;
+mod forms;
 mod growth;
 mod harness;
 mod host_filesystems;

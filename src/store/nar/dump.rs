@@ -4,8 +4,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::walk::{Event, walk};
-use super::{ALIGNMENT, HashingWriter, MAGIC, NarError, Writer};
+use super::{HashingWriter, MAGIC, NarError, Writer};
 use crate::source::Source;
+use crate::store::stream::ALIGNMENT;
 use crate::store::{NarHash, ScanError, scan};
 use crate::tree::{Timestamp, Tree};
 

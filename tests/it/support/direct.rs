@@ -21,9 +21,6 @@ impl Direct {
     /// only graph, `closure`, is of `paths`.
     #[track_caller]
     pub(crate) fn new(mut image: Value, paths: &[PathInfo]) -> Self {
-        let directory = temporary::directory();
-        fs::create_dir(directory.path().join("store")).unwrap();
-        image["version"] = json!(1);
         image["graphs"] = json!(["closure"]);
         let graph: Vec<Value> = paths
             .iter()
@@ -36,13 +33,30 @@ impl Direct {
                 })
             })
             .collect();
-        let attrs = json!({
-            "outputs": { "out": directory.path().join("store/out") },
+        Self::with_attributes(json!({
             "exportReferencesGraph": { "closure": [] },
             "closure": graph,
             "nix2image": image,
-        });
-        fs::write(directory.path().join(".attrs.json"), attrs.to_string()).unwrap();
+        }))
+    }
+
+    /// A derivation without graphs.
+    #[track_caller]
+    pub(crate) fn without_graphs(image: Value) -> Self {
+        Self::with_attributes(json!({ "nix2image": image }))
+    }
+
+    #[track_caller]
+    fn with_attributes(mut attributes: Value) -> Self {
+        let directory = temporary::directory();
+        fs::create_dir(directory.path().join("store")).unwrap();
+        attributes["outputs"] = json!({ "out": directory.path().join("store/out") });
+        attributes["nix2image"]["version"] = json!(1);
+        fs::write(
+            directory.path().join(".attrs.json"),
+            attributes.to_string(),
+        )
+        .unwrap();
         Self { directory }
     }
 

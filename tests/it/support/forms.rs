@@ -1,0 +1,109 @@
+//! One closure of the machine's store in every form in which a closure can be given.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::command::run;
+use super::nix::{Nix, PathInfo};
+use super::temporary;
+
+/// A closure, with files that hold it.
+pub(crate) struct Forms {
+    directory: TempDir,
+    top: String,
+    paths: Vec<PathInfo>,
+}
+
+impl Forms {
+    /// The closure of the store path `top`.
+    #[track_caller]
+    pub(crate) fn of(top: &str) -> Self {
+        let forms = Self {
+            directory: temporary::directory(),
+            top: top.into(),
+            paths: Nix::Machine.closure(&[top]),
+        };
+        forms.write_text_graph();
+        forms.write_export();
+        for compression in ["none", "zstd", "xz"] {
+            let cache = forms.cache(compression);
+            let url = format!("file://{}?compression={compression}", cache.display());
+            run(Command::new("nix").args(["copy", "--no-check-sigs", "--to", &url, top]));
+        }
+        forms
+    }
+
+    /// What is known of its paths.
+    pub(crate) fn paths(&self) -> &[PathInfo] {
+        &self.paths
+    }
+
+    pub(crate) fn text_graph(&self) -> PathBuf {
+        self.directory.path().join("graph")
+    }
+
+    pub(crate) fn export(&self) -> PathBuf {
+        self.directory.path().join("plain.closure")
+    }
+
+    pub(crate) fn compressed_export(&self) -> PathBuf {
+        self.directory.path().join("compressed.closure")
+    }
+
+    /// The directory of a binary cache; its `compression` is `none`, `zstd` or `xz`.
+    pub(crate) fn cache(&self, compression: &str) -> PathBuf {
+        self.directory.path().join(format!("cache-{compression}"))
+    }
+
+    /// The forms that are no graph of structured attributes, as an image's attributes.
+    pub(crate) fn attributes(&self) -> Vec<(&'static str, Value)> {
+        let cache = |compression| {
+            json!({ "binaryCaches": [{ "cache": self.cache(compression), "paths": [self.top] }] })
+        };
+        vec![
+            ("text graph", json!({ "textGraphs": [self.text_graph()] })),
+            ("export", json!({ "exports": [self.export()] })),
+            (
+                "zstd export",
+                json!({ "exports": [self.compressed_export()] }),
+            ),
+            ("binary cache", cache("none")),
+            ("binary cache with zstd", cache("zstd")),
+            ("binary cache with xz", cache("xz")),
+        ]
+    }
+
+    fn write_text_graph(&self) {
+        let mut text = String::new();
+        for info in &self.paths {
+            let references = &info.references;
+            text += &format!("{}\n\n{}\n", info.path, references.len());
+            for reference in references {
+                text += &format!("{reference}\n");
+            }
+        }
+        fs::write(self.text_graph(), text).unwrap();
+    }
+
+    fn write_export(&self) {
+        let paths: Vec<_> = self.paths.iter().map(|info| &info.path).collect();
+        let export = File::create(self.export()).unwrap();
+        let mut command = Command::new("nix-store");
+        command.arg("--export").args(paths).stdout(export);
+        assert!(command.status().unwrap().success());
+        compress(&self.export(), &self.compressed_export());
+    }
+}
+
+/// Compresses a file with zstd.
+#[track_caller]
+pub(crate) fn compress(from: &Path, to: &Path) {
+    let mut encoder = zstd::Encoder::new(File::create(to).unwrap(), 3).unwrap();
+    encoder.write_all(&fs::read(from).unwrap()).unwrap();
+    encoder.finish().unwrap();
+}
