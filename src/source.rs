@@ -148,6 +148,12 @@ impl Container {
         &self.path
     }
 
+    /// Whether offsets are those of what was unpacked, not of the file at the path.
+    #[must_use]
+    pub fn is_spooled(&self) -> bool {
+        self.spool.is_some()
+    }
+
     /// What `read` reads from the file that holds the bytes.
     pub fn with_file<T>(&self, read: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
         match &self.spool {

@@ -5,6 +5,7 @@
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
 mod closure;
+mod export;
 mod graph;
 mod hash;
 mod input;
@@ -12,13 +13,16 @@ pub mod nar;
 mod path;
 mod registration;
 mod scan;
+mod stream;
 mod text_graph;
 
 pub use closure::{Closure, ClosureError, ValidPath};
+pub use export::{ExportError, ExportFault, open_export, read_export};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
 pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
+pub use stream::StreamError;
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};

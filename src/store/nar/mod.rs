@@ -14,30 +14,34 @@
 //! directory = "directory" { "entry" "(" "name" name "node" node ")" }
 //! ```
 //!
-//! Restrictions, and who enforces them here:
+//! Restrictions, and who enforces them here: [`Writer`] of its caller, [`read_tree`] of
+//! the bytes that it reads.
 //!
 //! - A name is not empty, neither `.` nor `..`, and holds no `/` and no NUL; it has at
-//!   most 255 bytes. [`Writer::entry`] refuses another, by [`Name`].
-//! - Names rise strictly in byte order. [`Writer::entry`] refuses what does not.
-//! - A content has the length that stands before it. [`Writer::file`] and
-//!   [`Writer::end_file`] refuse another.
-//! - A target is not empty and holds no NUL. [`Writer::symlink`] refuses another.
-//! - One node and nothing after it: the order of events, which is the caller's duty;
-//!   each event panics where the grammar has no place for it.
+//!   most 255 bytes. [`Name`](crate::tree::Name), for both.
+//! - Names rise strictly in byte order, so that none is there twice. Both.
+//! - A content has the length that stands before it. [`Writer::end_file`]; a reader sees
+//!   what follows it.
+//! - A target is not empty and holds no NUL. Both. It has at most 4,095 bytes: reader.
+//! - A path has at most [`MAX_PATH_LENGTH`] bytes, and so a node lies at most half as many
+//!   directories deep. Reader. (The newest Nix refuses more than 64 of them, others do not.)
+//! - Padding is zero. Reader.
+//! - One node, and tokens in the order of the grammar: the writer panics on an event out of
+//!   place. What follows the node is for the caller of the reader to judge.
 //!
 //! Source: Dolstra's thesis, figure 5.2, and Nix's `archive.cc`, which writes
-//! `contents` for an empty file too; so does this.
+//! `contents` for an empty file too; so does this. It reads a file without, as old Nix did.
 
 mod dump;
+mod read;
 #[cfg(test)]
-mod samples;
+pub(super) mod samples;
 mod writer;
 
 pub use dump::{DumpError, dump, nar_hash};
+pub(super) use read::read_tree_from;
+pub use read::{MAX_PATH_LENGTH, NarReadError, read_tree};
 pub use writer::{HashingWriter, NarError, Writer};
 
 /// The token that begins every NAR.
 const MAGIC: &[u8] = b"nix-archive-1";
-
-/// Strings are padded to a multiple of this many bytes.
-const ALIGNMENT: usize = 8;

@@ -4,8 +4,9 @@ use std::io::{self, Read, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::{ALIGNMENT, MAGIC};
+use super::MAGIC;
 use crate::store::NarHash;
+use crate::store::stream::{ALIGNMENT, padding_of};
 use crate::tree::{Name, NameError};
 
 /// What no NAR holds, or a NAR that could not be written.
@@ -252,8 +253,7 @@ impl<W: Write> Writer<W> {
     }
 
     fn pad(&mut self, length: u64) -> Result<(), NarError> {
-        let over = usize::try_from(length % ALIGNMENT as u64).expect("a remainder is small");
-        let padding = over.next_multiple_of(ALIGNMENT) - over;
+        let padding = usize::try_from(padding_of(length)).expect("padding is short");
         self.bytes(&[0; ALIGNMENT][..padding])
     }
 
