@@ -331,7 +331,7 @@ fn what_cannot_be_written_ends_the_unpacking() {
     assert!(matches!(error, ExportError::Spool { .. }), "{error:?}");
 
     let container = open(&file).unwrap();
-    let length = container.with_file(|file| file.metadata()).unwrap().len();
+    let length = container.with_file(File::metadata).unwrap().len();
     assert_eq!(length, long.len() as u64);
 }
 
