@@ -4,6 +4,7 @@
 //! makes a tree of each of its paths, and [`registration()`] what a Nix database needs
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
+pub mod cache;
 mod closure;
 mod export;
 mod graph;
@@ -13,9 +14,11 @@ pub mod nar;
 mod path;
 mod registration;
 mod scan;
+mod spool;
 mod stream;
 mod text_graph;
 
+pub use cache::{CacheError, read_cache};
 pub use closure::{Closure, ClosureError, ValidPath};
 pub use export::{ExportError, ExportFault, open_export, read_export};
 pub use graph::{Graph, GraphError};
@@ -24,5 +27,6 @@ pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
+pub use spool::SpoolError;
 pub use stream::StreamError;
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
