@@ -14,9 +14,12 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use super::nar::{NarReadError, read_tree_from};
 use super::stream::{Reader, StreamError};
@@ -186,6 +189,9 @@ const MAX_PATH_LENGTH: u64 = 4095;
 /// How many bytes are unpacked at once.
 const UNPACK_BYTES: usize = 256 << 10;
 
+/// How many such pieces are on their way to the disk.
+const BUFFERS: usize = 2;
+
 fn begins_with_zstd(file: &File) -> io::Result<bool> {
     let mut magic = [0; 4];
     match file.read_exact_at(&mut magic, 0) {
@@ -195,34 +201,77 @@ fn begins_with_zstd(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Unpacks in this thread and writes in another, as `zstd -d` does: neither waits for the
+/// other while two buffers go round.
 fn unpack(
     path: &Path,
     from: &File,
     to: &mut File,
     interrupt: &AtomicBool,
 ) -> Result<(), ExportError> {
+    let (full, to_write) = mpsc::sync_channel(BUFFERS);
+    let (empty, to_fill) = mpsc::sync_channel(BUFFERS);
+    for _ in 0..BUFFERS {
+        let buffer = vec![0; UNPACK_BYTES];
+        empty.send(buffer).expect("the receiver is at hand");
+    }
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            for (buffer, filled) in to_write {
+                let buffer: Vec<u8> = buffer;
+                to.write_all(&buffer[..filled])?;
+                empty.send(buffer).ok(); // nobody waits for it at the end
+            }
+            Ok(())
+        });
+        let unpacked = decompress(path, from, interrupt, &to_fill, full);
+        let written = writer.join().unwrap_or_else(|panic| resume_unwind(panic));
+        unpacked?;
+        written.map_err(|source| ExportError::Spool {
+            path: path.into(),
+            source,
+        })
+    })
+}
+
+/// Fills buffers until the end, or until the writer has failed and takes no more.
+fn decompress(
+    path: &Path,
+    from: &File,
+    interrupt: &AtomicBool,
+    to_fill: &Receiver<Vec<u8>>,
+    full: SyncSender<(Vec<u8>, usize)>,
+) -> Result<(), ExportError> {
     let unpack_error = |source| ExportError::Unpack {
         path: path.into(),
         source,
     };
     let mut decoder = zstd::Decoder::new(from).map_err(unpack_error)?;
-    let mut buffer = vec![0; UNPACK_BYTES];
-    loop {
+    while let Ok(mut buffer) = to_fill.recv() {
         if interrupt.load(Ordering::Relaxed) {
             return Err(ExportError::Interrupted);
         }
-        let read = match decoder.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(unpack_error(error)),
-        };
-        to.write_all(&buffer[..read])
-            .map_err(|source| ExportError::Spool {
-                path: path.into(),
-                source,
-            })?;
+        let filled = read_up_to(&mut decoder, &mut buffer).map_err(unpack_error)?;
+        if filled == 0 || full.send((buffer, filled)).is_err() {
+            break;
+        }
     }
+    drop(full); // the writer ends when it has written all
+    Ok(())
+}
+
+/// Fills all of `buffer` unless the end comes before: how many bytes there were.
+fn read_up_to(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match from.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn read_members(

@@ -4,7 +4,7 @@
 //! makes a tree of each of its paths, and [`registration()`] what a Nix database needs
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
-pub mod cache;
+mod cache;
 mod closure;
 mod database;
 mod export;
@@ -21,6 +21,7 @@ mod stream;
 mod text_graph;
 mod watch;
 
+pub use cache::{CacheError, read_cache};
 pub use closure::{
     Claim, Closure, ClosureError, ClosurePath, DuplicateError, MismatchError, ValidPath,
 };

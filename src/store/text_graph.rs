@@ -173,9 +173,9 @@ impl<'a> Lines<'a> {
     /// Checks that `text` is text and that its last line has an end: a path that is cut
     /// off may be a path still.
     fn new(text: &'a [u8]) -> Result<Self, TextGraphError> {
-        let newlines = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == b'\n').count();
+        let lines = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').count();
         let fault_at = |offset: usize, fault| {
-            let line = newlines(&text[..offset]) + 1;
+            let line = lines(&text[..offset]);
             Place { offset, line }.fault(fault)
         };
         let rest = str::from_utf8(text)
@@ -186,7 +186,7 @@ impl<'a> Lines<'a> {
         }
         Ok(Self {
             rest,
-            left: newlines(text),
+            left: lines(text) - 1, // what follows the last newline is none
             offset: 0,
             line: 1,
         })

@@ -1,7 +1,6 @@
 //! The content of a binary cache: the NARs of its paths, as trees.
 
 use std::cmp::Reverse;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -106,7 +105,7 @@ impl NarFile<'_> {
 
     fn unpack(
         &self,
-        file: File,
+        file: impl Read,
         spool: &Spool,
         region: Region,
         interrupt: &AtomicBool,
@@ -195,12 +194,12 @@ impl NarFile<'_> {
 }
 
 /// A file that is hashed while it is read, if that is asked for.
-struct Hashing {
-    file: File,
+struct Hashing<R> {
+    file: R,
     hash: Option<Sha256>,
 }
 
-impl Read for Hashing {
+impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read(buffer)?;
         if let Some(hash) = &mut self.hash {

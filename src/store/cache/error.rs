@@ -99,8 +99,8 @@ pub enum CacheError {
         file: PathBuf,
         /// What the narinfo says.
         expected: NarHash,
-        /// The hash of the file; of one that is not compressed the NarHash, which is
-        /// checked later.
+        /// The hash of the file; of one that is not compressed what `NarHash` says,
+        /// which is checked later.
         found: NarHash,
     },
     /// A file could not be unpacked.

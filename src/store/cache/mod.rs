@@ -6,8 +6,8 @@
 //! nar/*.nar[.zst|.xz]
 //! ```
 //!
-//! [`read_cache`] finds a closure through the narinfos ([`closure`]), and makes a tree of
-//! each path's NAR ([`content`]). A NAR that is not compressed is used where it lies. All
+//! [`read_cache`] finds a closure through the narinfos (`closure.rs`), and makes a tree of
+//! each path's NAR (`content.rs`). A NAR that is not compressed is used where it lies. All
 //! others are unpacked once, on all threads, into one temporary file.
 //!
 //! Sizes are checked, and the hash of a compressed file. That of a NAR is not: its bytes

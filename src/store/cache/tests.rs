@@ -493,20 +493,23 @@ fn numbered(number: usize) -> String {
     format!("{hash}-{number}")
 }
 
-/// Adds paths that each refer to the next, and the first to all; gives the first.
-fn add_many(cache: &Cache, count: usize, compression: &str) -> StorePath {
+/// Adds paths that each refer to the next, and the first to all; gives the first. They
+/// are compressed in turn by each of `compressions`.
+fn add_many(cache: &Cache, count: usize, compressions: &[&str]) -> StorePath {
     let nar = file_nar(b"x");
-    let file = compressed(&nar, compression);
-    fs::write(cache.join("nar/x.nar"), &file).unwrap();
+    for compression in compressions {
+        let file = cache.join(&format!("nar/x.{compression}"));
+        fs::write(file, compressed(&nar, compression)).unwrap();
+    }
     for number in 0..count {
         let name = numbered(number);
+        let compression = compressions[number % compressions.len()];
         let references = match number {
             0 => (0..count).map(numbered).collect::<Vec<_>>().join(" "),
             _ => numbered((number + 1) % count),
         };
         let narinfo = format!(
-            "StorePath: /nix/store/{name}\nURL: nar/x.nar\nCompression: {compression}\nFileHash: {}\nNarHash: {}\nNarSize: {}\nReferences: {references}\n",
-            hash(&file),
+            "StorePath: /nix/store/{name}\nURL: nar/x.{compression}\nCompression: {compression}\nNarHash: {}\nNarSize: {}\nReferences: {references}\n",
             hash(&nar),
             nar.len()
         );
@@ -518,25 +521,21 @@ fn add_many(cache: &Cache, count: usize, compression: &str) -> StorePath {
 #[test]
 fn twenty_thousand_paths_take_few_open_files() {
     let open = || fs::read_dir("/proc/self/fd").unwrap().count();
-    for compression in ["none", "zstd"] {
-        let cache = Cache::new();
-        let top = add_many(&cache, 20_000, compression);
-        let before = open();
-        let start = std::time::Instant::now();
-        let members = read_cache(cache.0.path(), &[top], MTIME, None, &AtomicBool::new(false));
-        let members = members.unwrap();
-        eprintln!("{compression}: {:?}", start.elapsed());
-        assert_eq!(members.len(), 20_000);
-        // Other tests run beside this one.
-        assert!(open() < before + 200, "{} files are open", open());
-        assert_eq!(content(&members[19_999]), b"x");
-    }
+    let cache = Cache::new();
+    let top = add_many(&cache, 20_000, &["none", "zstd"]);
+    let before = open();
+    let interrupt = AtomicBool::new(false);
+    let members = read_cache(cache.0.path(), &[top], MTIME, None, &interrupt).unwrap();
+    assert_eq!(members.len(), 20_000);
+    // Other tests run beside this one.
+    assert!(open() < before + 200, "{} files are open", open());
+    assert_eq!(content(&members[19_999]), b"x");
 }
 
 #[test]
 fn a_chain_of_references_costs_no_stack() {
     let cache = Cache::new();
-    add_many(&cache, 3000, "none");
+    add_many(&cache, 2000, &["none"]);
     let second = StorePath::from_base_name(&numbered(1)).unwrap();
     let members = read_cache(
         cache.0.path(),
@@ -545,7 +544,7 @@ fn a_chain_of_references_costs_no_stack() {
         None,
         &AtomicBool::new(false),
     );
-    assert_eq!(members.unwrap().len(), 3000);
+    assert_eq!(members.unwrap().len(), 2000);
 }
 
 /// A store of Nix' own in a directory, with two paths, one of which refers to the other.

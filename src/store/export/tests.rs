@@ -320,6 +320,22 @@ fn unpacking_stops_when_asked() {
 }
 
 #[test]
+fn what_cannot_be_written_ends_the_unpacking() {
+    let temporary = tempfile::tempdir().unwrap();
+    let file = temporary.path().join("x");
+    let long = vec![0; (BUFFERS + 3) * UNPACK_BYTES + 1];
+    fs::write(&file, zstd::encode_all(&long[..], 3).unwrap()).unwrap();
+    let from = File::open(&file).unwrap();
+    let mut read_only = File::open(&file).unwrap();
+    let error = unpack(&file, &from, &mut read_only, &AtomicBool::new(false)).unwrap_err();
+    assert!(matches!(error, ExportError::Spool { .. }), "{error:?}");
+
+    let container = open(&file).unwrap();
+    let length = container.with_file(File::metadata).unwrap().len();
+    assert_eq!(length, long.len() as u64);
+}
+
+#[test]
 fn what_is_no_file_is_refused() {
     let temporary = tempfile::tempdir().unwrap();
     let error = open(temporary.path()).unwrap_err();

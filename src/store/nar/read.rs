@@ -12,7 +12,7 @@ use crate::store::stream::{Reader, StreamError};
 use crate::tree::{Metadata, Name, NameError, Node, NodeId, Timestamp, Tree};
 
 /// Reads the NAR that begins where `range` does and ends in it. The tree is as a
-/// [`scan`](crate::store::scan) makes it, but that its files lie in the container, where
+/// [`scan`](crate::store::scan()) makes it, but that its files lie in the container, where
 /// their bytes are left unread. Also gives the byte after the NAR.
 pub fn read_tree(
     container: &Arc<Container>,

@@ -34,7 +34,7 @@ fn offset(error: &NarReadError) -> u64 {
 }
 
 /// Strings that begin a directory with an entry of this name.
-fn entry<'a>(name: &'a [u8]) -> [&'a [u8]; 9] {
+fn entry(name: &[u8]) -> [&[u8]; 9] {
     [
         MAGIC,
         b"(",
