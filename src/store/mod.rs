@@ -5,6 +5,7 @@
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
 mod closure;
+mod database;
 mod graph;
 mod hash;
 mod input;
@@ -14,6 +15,10 @@ mod registration;
 mod scan;
 
 pub use closure::{Closure, ClosureError, ValidPath};
+pub use database::{
+    DATABASE_NAME, Database, DatabaseError, DatabaseFault, SCHEMA_VERSION, SCHEMA_VERSION_NAME,
+    encode_database,
+};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
 pub use input::{Content, Input, Member, NarDigest};
