@@ -93,9 +93,10 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         None => None,
         Some(root) => Some(nixos(root, &mut records, spec.time)?),
     };
-    let registration = match spec.registration {
-        false => None,
-        true => Some(records.registration()?),
+    let registration = if spec.registration {
+        Some(records.registration()?)
+    } else {
+        None
     };
     let mut tree = root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?;
     if spec.sparse {
@@ -157,9 +158,10 @@ fn nixos(
         system: root.system.clone().map(Profile::first),
         channel: root.channel.clone().map(Profile::first),
         shell: root.shell.clone(),
-        database: match root.database {
-            false => None,
-            true => Some(records.database(time)?),
+        database: if root.database {
+            Some(records.database(time)?)
+        } else {
+            None
         },
     })
 }

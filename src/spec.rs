@@ -11,6 +11,10 @@ use crate::tree::{Timestamp, Xattrs};
 
 /// One image to be made.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an attribute by itself"
+)]
 pub struct Spec {
     /// Where the result goes, and in which form.
     pub output: Output,

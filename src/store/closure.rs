@@ -79,20 +79,16 @@ pub enum ClosureError {
 /// A content that is not what an input says.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{path} in {holder} has the NAR hash {} and {} bytes, but {claimer} says {} and {}; one of the two is damaged: `nix-store --verify-path` tells whether it is the path in a store, and a stream or cache has to be made again",
-    found.hash, found.size, expected.hash, expected.size
+    "{path} in {} has the NAR hash {} and {} bytes, but {} says {} and {}; one of the two is damaged: `nix-store --verify-path` tells whether it is the path in a store, and a stream or cache has to be made again",
+    found.1, found.0.hash, found.0.size, expected.1, expected.0.hash, expected.0.size
 )]
 pub struct MismatchError {
     /// The store path.
     pub path: StorePath,
-    /// What holds the content.
-    pub holder: String,
-    /// The content's NAR.
-    pub found: NarDigest,
-    /// The input that says otherwise.
-    pub claimer: String,
-    /// What it says.
-    pub expected: NarDigest,
+    /// The content's NAR, and what holds it.
+    pub found: Box<(NarDigest, String)>,
+    /// The NAR that it should have, and the input that says so.
+    pub expected: Box<(NarDigest, String)>,
 }
 
 /// A content that is given twice and does not agree, or cannot be read.
@@ -162,15 +158,13 @@ impl Closure {
                 .map(|(tree, input)| Ok((digest(tree, &path.path)?, input.clone())))
                 .collect();
             for digest in digests {
-                let (found, holder) = digest?;
-                let (expected, claimer) = path.nar.get_or_insert((found, holder.clone()));
-                if *expected != found {
+                let found = digest?;
+                let expected = path.nar.get_or_insert_with(|| found.clone());
+                if expected.0 != found.0 {
                     return Err(MismatchError {
                         path: path.path.clone(),
-                        holder,
-                        found,
-                        claimer: claimer.clone(),
-                        expected: *expected,
+                        found: found.into(),
+                        expected: expected.clone().into(),
                     }
                     .into());
                 }
@@ -222,12 +216,10 @@ impl ClosurePath {
             .or(said.map(|(nar, _)| *nar))
             .expect("what nobody knows is looked at");
         match said {
-            Some((expected, claimer)) if *expected != nar => Err(MismatchError {
+            Some(said) if said.0 != nar => Err(MismatchError {
                 path: self.path.clone(),
-                holder: self.holder(),
-                found: nar,
-                claimer: claimer.clone(),
-                expected: *expected,
+                found: (nar, self.holder()).into(),
+                expected: said.clone().into(),
             }),
             _ => Ok(ValidPath::new(self, nar)),
         }
@@ -480,7 +472,7 @@ mod tests {
             .unwrap()
             .settle(Some(expected))
             .unwrap_err();
-        assert_eq!((&*error.holder, &*error.claimer), ("first", "second"));
+        assert_eq!((&*error.found.1, &*error.expected.1), ("first", "second"));
     }
 
     #[test]
@@ -496,7 +488,7 @@ mod tests {
         let DuplicateError::Mismatch(error) = error else {
             panic!("{error}")
         };
-        assert_eq!((&*error.holder, &*error.claimer), ("export", "graph"));
-        assert_eq!(error.expected, digest(0));
+        assert_eq!((&*error.found.1, &*error.expected.1), ("export", "graph"));
+        assert_eq!(error.expected.0, digest(0));
     }
 }

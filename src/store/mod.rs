@@ -4,7 +4,7 @@
 //! makes a tree of each of its paths, and [`registration()`] what a Nix database needs
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
-mod cache;
+pub mod cache;
 mod closure;
 mod database;
 mod export;
@@ -25,7 +25,10 @@ pub use cache::{CacheError, read_cache};
 pub use closure::{
     Claim, Closure, ClosureError, ClosurePath, DuplicateError, MismatchError, ValidPath,
 };
-pub use database::{Database, DatabaseError, encode_database};
+pub use database::{
+    DATABASE_NAME, Database, DatabaseError, DatabaseFault, SCHEMA_VERSION, SCHEMA_VERSION_NAME,
+    encode_database,
+};
 pub use export::{ExportError, ExportFault, open_export, read_export};
 pub use gather::{Form, GatherError, gather};
 pub use graph::{Graph, GraphError};

@@ -67,6 +67,7 @@ pub fn scan(path: &Path, mtime: Timestamp) -> Result<Tree, ScanError> {
 
 /// The trees of all paths of a closure, in order: those of the host's store, and those that
 /// streams describe.
+#[expect(clippy::missing_panics_doc, reason = "there is a tree for each path")]
 pub fn scan_closure(
     closure: &Closure,
     mtime: Timestamp,

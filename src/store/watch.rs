@@ -64,6 +64,10 @@ impl NarWatch {
     /// Watches, of `trees`, which are those of `closure` in its order, the ones whose NAR is
     /// not known or lies in a stream; all of them to `verify` the host's store too. Their
     /// files are marked.
+    ///
+    /// # Panics
+    ///
+    /// If they are the trees of another closure.
     #[must_use]
     pub fn new(closure: &Closure, trees: &mut [(StorePath, Tree)], verify: bool) -> Self {
         let mut streams = Vec::new();
@@ -80,6 +84,10 @@ impl NarWatch {
 
     /// What Nix's database will know of each path of `closure`. Of a path whose hash is not
     /// known yet the size is right and the hash is zero.
+    ///
+    /// # Panics
+    ///
+    /// If `closure` is another than the one that is watched.
     #[must_use]
     pub fn draft(&self, closure: &Closure) -> Vec<ValidPath> {
         let valid = |(path, stream): (_, Option<&Stream>)| {
@@ -370,7 +378,7 @@ mod tests {
         let watch = NarWatch::new(&closure, &mut trees, true);
         show(&trees[0].1, &watch, 1);
         let error = watch.finish(&closure).unwrap_err();
-        assert_eq!(error.expected.size, 5);
-        assert_eq!(error.holder, "the store of this host");
+        assert_eq!(error.expected.0.size, 5);
+        assert_eq!(error.found.1, "the store of this host");
     }
 }

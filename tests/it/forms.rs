@@ -82,7 +82,11 @@ fn what_is_taken_from_an_export_is_what_the_store_has() {
 
 /// Changes one byte near the end of the file's last content.
 fn damage(file: &Path) {
-    let file = OpenOptions::new().read(true).write(true).open(file).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(file)
+        .unwrap();
     let at = file.metadata().unwrap().len() / 2;
     let mut byte = [0];
     file.read_exact_at(&mut byte, at).unwrap();

@@ -27,7 +27,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 pub use error::CacheError;
-pub use narinfo::{Compression, Narinfo, NarinfoError, NarinfoFault, parse_narinfo};
+pub use narinfo::{Compression, Narinfo, NarinfoError, parse_narinfo};
 
 use super::{Member, STORE_DIRECTORY, StorePath};
 use crate::tree::Timestamp;

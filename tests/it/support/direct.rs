@@ -52,11 +52,7 @@ impl Direct {
         fs::create_dir(directory.path().join("store")).unwrap();
         attributes["outputs"] = json!({ "out": directory.path().join("store/out") });
         attributes["nix2image"]["version"] = json!(1);
-        fs::write(
-            directory.path().join(".attrs.json"),
-            attributes.to_string(),
-        )
-        .unwrap();
+        fs::write(directory.path().join(".attrs.json"), attributes.to_string()).unwrap();
         Self { directory }
     }
 

@@ -62,9 +62,7 @@ impl Forms {
 
     /// The forms that are no graph of structured attributes, as an image's attributes.
     pub(crate) fn attributes(&self) -> Vec<(&'static str, Value)> {
-        let cache = |compression| {
-            json!({ "binaryCaches": [{ "cache": self.cache(compression), "paths": [self.top] }] })
-        };
+        let cache = |compression| json!({ "binaryCaches": [{ "cache": self.cache(compression), "paths": [self.top] }] });
         vec![
             ("text graph", json!({ "textGraphs": [self.text_graph()] })),
             ("export", json!({ "exports": [self.export()] })),
