@@ -44,7 +44,7 @@ enum Failure {
     #[error("cannot handle signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(#[from] Box<BuildError>),
 }
 
 /// Bytes of stack of each thread: the walk through an image descends with its
@@ -72,7 +72,7 @@ fn run() -> Result<(), Failure> {
     };
     let spec = Spec::new(Attrs::read(&places)?, now())?;
     start_threads()?;
-    build(spec, &interrupt_by_signals()?, Progress::Nix)?;
+    build(spec, &interrupt_by_signals()?, Progress::Nix).map_err(Box::new)?;
     Ok(())
 }
 

@@ -38,7 +38,7 @@ fn every_form_of_a_closure_gives_the_same_image() {
     let graph = image(&Direct::new(in_root(json!({})), forms.paths()));
     let expected = digest(&graph);
     for (name, form) in forms.attributes() {
-        let image = image(&Direct::without_graphs(in_root(form)));
+        let image = image(&Direct::without_graphs(&in_root(form)));
         assert_eq!(digest(&image), expected, "{name}");
     }
     let verified = json!({ "verify": true, "selfCheck": true });
@@ -57,7 +57,7 @@ fn every_form_of_a_closure_gives_the_same_compressed_image() {
         .map(|(_, mut form)| {
             form["compression"] = json!("zstd");
             form["selfCheck"] = json!(true);
-            Direct::without_graphs(in_root(form))
+            Direct::without_graphs(&in_root(form))
         })
         .chain([graph])
     {
@@ -71,7 +71,7 @@ fn every_form_of_a_closure_gives_the_same_compressed_image() {
 #[test]
 fn what_is_taken_from_an_export_is_what_the_store_has() {
     let forms = forms();
-    let derivation = Direct::without_graphs(json!({ "exports": [forms.compressed_export()] }));
+    let derivation = Direct::without_graphs(&json!({ "exports": [forms.compressed_export()] }));
     let image = image(&derivation);
     let mounted = Mounted::read_only(&image);
     for info in forms.paths() {
@@ -120,7 +120,7 @@ fn a_damaged_nar_in_a_cache_is_named_with_both_hashes() {
         .into_iter()
         .find(|(name, _)| *name == "binary cache")
         .unwrap();
-    let derivation = Direct::without_graphs(form);
+    let derivation = Direct::without_graphs(&form);
     let error = run_to_failure(&mut derivation.builder_after(&[]));
     assert!(error.matches("sha256:").count() == 2, "{error}");
     assert!(error.contains(&cache.display().to_string()), "{error}");

@@ -42,7 +42,7 @@ impl Direct {
 
     /// A derivation without graphs.
     #[track_caller]
-    pub(crate) fn without_graphs(image: Value) -> Self {
+    pub(crate) fn without_graphs(image: &Value) -> Self {
         Self::with_attributes(json!({ "nix2image": image }))
     }
 
