@@ -1,5 +1,6 @@
 //! One closure of the machine's store in every form in which a closure can be given.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -80,9 +81,9 @@ impl Forms {
         let mut text = String::new();
         for info in &self.paths {
             let references = &info.references;
-            text += &format!("{}\n\n{}\n", info.path, references.len());
+            writeln!(text, "{}\n\n{}", info.path, references.len()).unwrap();
             for reference in references {
-                text += &format!("{reference}\n");
+                writeln!(text, "{reference}").unwrap();
             }
         }
         fs::write(self.text_graph(), text).unwrap();
