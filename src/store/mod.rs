@@ -5,6 +5,7 @@
 //! to know of them. [`nar`] is the form in which Nix hashes a store path.
 
 mod closure;
+mod database;
 mod graph;
 mod hash;
 mod input;
@@ -15,6 +16,10 @@ mod scan;
 mod text_graph;
 
 pub use closure::{Closure, ClosureError, ValidPath};
+pub use database::{
+    DATABASE_NAME, Database, DatabaseError, DatabaseFault, SCHEMA_VERSION, SCHEMA_VERSION_NAME,
+    encode_database,
+};
 pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
 pub use input::{Content, Input, Member, NarDigest};

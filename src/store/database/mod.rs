@@ -1,0 +1,116 @@
+//! The store's database: which store paths are valid, with their hashes and references.
+//!
+//! ```text
+//! /nix/var/nix/db/schema      the version of the tables, `10`, without a newline
+//! /nix/var/nix/db/db.sqlite   `SQLite`: ValidPaths, Refs, DerivationOutputs
+//! ```
+//!
+//! [`encode_database`] makes the bytes of a new one for an image; [`Database`] is one in a
+//! directory, ours or a running Nix's. Nix keeps more there (`big-lock`, `reserved`), all
+//! of which it makes when it is missing. Source: Nix, `schema.sql` and `local-store.cc`.
+
+mod encode;
+mod insert;
+mod live;
+mod read;
+mod schema;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use self::encode::encode_database;
+pub use self::live::Database;
+pub use self::schema::{DATABASE_NAME, SCHEMA_VERSION, SCHEMA_VERSION_NAME};
+use super::{NarHash, NarHashError, StorePath, StorePathError};
+
+/// A store's database that could not be made, read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} the store database {}", path.display())]
+pub struct DatabaseError {
+    /// `make`, `open`, `read` or `write`.
+    pub action: &'static str,
+    /// The file; its name alone if it is being made for an image.
+    pub path: PathBuf,
+    /// What is wrong.
+    #[source]
+    pub fault: DatabaseFault,
+}
+
+/// What may be wrong with a store's database, or with what is to stand in it.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseFault {
+    /// `SQLite` refused.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file beside it that tells its version refused.
+    #[error("cannot {action} {}", path.display())]
+    VersionFile {
+        /// `read` or `write`.
+        action: &'static str,
+        /// That file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Its tables are those of another Nix.
+    #[error("{} says version {found:?}, and only {SCHEMA_VERSION:?} is known here; let a Nix of version 2 or later open the store once", path.display())]
+    Version {
+        /// The file that tells the version.
+        path: PathBuf,
+        /// What it holds, for reading.
+        found: String,
+    },
+    /// It changed while it was read as a file that nobody writes.
+    #[error("somebody wrote it while it was read without locks; read it again, or as root")]
+    Changed,
+    /// A path that it holds is no store path.
+    #[error(transparent)]
+    Path(#[from] StorePathError),
+    /// A hash that it holds is no hash of a NAR.
+    #[error("{path} is recorded with a hash that cannot be read")]
+    Hash {
+        /// The path.
+        path: StorePath,
+        /// The reason.
+        source: NarHashError,
+    },
+    /// A size below zero, or one that `SQLite` cannot hold.
+    #[error(
+        "the NAR of {path} has {size} bytes, which is not within 0 to {}",
+        i64::MAX
+    )]
+    Size {
+        /// The path.
+        path: StorePath,
+        /// The number.
+        size: i128,
+    },
+    /// A path is valid with another content.
+    #[error(
+        "{path} is valid with the hash {}, and is to be registered with {}; the two stores hold different builds of it, so delete one",
+        hashes[0], hashes[1]
+    )]
+    OtherHash {
+        /// The path.
+        path: StorePath,
+        /// In the database, and to be registered.
+        hashes: Box<[NarHash; 2]>,
+    },
+    /// A path refers to one that is not valid.
+    #[error("{path} refers to {reference}, which is not valid; register the whole closure")]
+    Reference {
+        /// The path that refers.
+        path: StorePath,
+        /// The path that is missing.
+        reference: StorePath,
+    },
+    /// A path whose closure is asked for is not there.
+    #[error("{path} is not valid in it; build or copy it first")]
+    NotValid {
+        /// The path.
+        path: StorePath,
+    },
+}
