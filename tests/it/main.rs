@@ -29,3 +29,4 @@ mod readers;
 mod refused;
 mod sizes;
 mod support;
+mod tar;
