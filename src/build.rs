@@ -8,10 +8,11 @@ use crate::records::Records;
 use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{Compression, RootSpec, Spec};
+use crate::spec::{Compression, Kind, RootSpec, Spec};
 use crate::store::{DatabaseError, GatherError, MismatchError, NarWatch, ScanError};
+use crate::tar::TarError;
 use crate::tree::Timestamp;
-use crate::{ext4, image, root, self_check, sparse, store};
+use crate::{ext4, image, root, self_check, sparse, store, tar};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum BuildError {
     /// The filesystem cannot hold it.
     #[error(transparent)]
     Layout(#[from] ext4::LayoutError),
+    /// A tar archive cannot hold it.
+    #[error(transparent)]
+    Tar(#[from] TarError),
     /// The image could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -59,7 +63,7 @@ impl BuildError {
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
         match self {
-            Self::Root(_) | Self::Layout(_) => true,
+            Self::Root(_) | Self::Layout(_) | Self::Tar(_) => true,
             Self::Gather(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(
                 error,
@@ -99,11 +103,14 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         None
     };
     let mut tree = root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?;
-    if spec.sparse {
+    if spec.sparse && spec.kind == Kind::Ext4 {
         sparse::find_data(&mut tree)?;
     }
     let files = tree.len();
-    let pieces = ext4::lay_out(tree, &spec.ext4)?;
+    let pieces = match spec.kind {
+        Kind::Ext4 => ext4::lay_out(tree, &spec.ext4)?,
+        Kind::Tar => tar::lay_out(tree)?,
+    };
 
     begin("writing")?;
     let mut valid = Vec::new();

@@ -35,4 +35,5 @@ pub mod source;
 pub mod sparse;
 pub mod spec;
 pub mod store;
+pub mod tar;
 pub mod tree;

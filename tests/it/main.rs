@@ -30,3 +30,4 @@ mod readers;
 mod refused;
 mod sizes;
 mod support;
+mod tar;

@@ -395,4 +395,6 @@ fn readable(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod tests;

@@ -32,13 +32,17 @@ pub fn encode_database<'a>(
 fn encode(paths: &[&ValidPath], time: i64) -> Result<Vec<u8>, DatabaseFault> {
     let mut connection = Connection::open_in_memory()?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    // Nothing is written but memory, and nothing is ever taken back.
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.pragma_update(None, "journal_mode", "off")?;
     // No page keeps a second copy of what was moved to another.
     connection.pragma_update(None, "secure_delete", true)?;
     // `insert` finds each reference itself, and says more.
     connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction()?;
-    schema::create(&transaction)?;
+    schema::create_tables(&transaction)?;
     insert(&transaction, paths, time)?;
+    schema::create_indexes(&transaction)?;
     transaction.commit()?;
     Ok(connection.serialize(MAIN_DB)?.to_vec())
 }

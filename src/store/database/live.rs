@@ -121,7 +121,8 @@ fn open_or_create(directory: &Path, path: &Path) -> Result<Connection, DatabaseF
     connection.pragma_update(None, "foreign_keys", true)?;
     if is_new {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        schema::create(&transaction)?;
+        schema::create_tables(&transaction)?;
+        schema::create_indexes(&transaction)?;
         transaction.commit()?;
         write_version(directory)?;
     }

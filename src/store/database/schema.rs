@@ -9,9 +9,9 @@ pub const SCHEMA_VERSION_NAME: &str = "schema";
 /// The whole content of that file, since Nix 2.0.
 pub const SCHEMA_VERSION: &str = "10";
 
-/// Nix's `schema.sql`. `SQLite` keeps the text of each statement, layout and comments too,
+/// Nix's `schema.sql`, up to the tables that get rows here. `SQLite` keeps the text of each statement, layout and comments too,
 /// and `.schema` shows it: it stays as Nix has it.
-const SCHEMA: &str = r#"
+const TABLES: &str = r#"
 create table if not exists ValidPaths (
     id               integer primary key autoincrement not null,
     path             text unique not null,
@@ -31,7 +31,10 @@ create table if not exists Refs (
     foreign key (referrer) references ValidPaths(id) on delete cascade,
     foreign key (reference) references ValidPaths(id) on delete restrict
 );
+"#;
 
+/// What follows.
+const INDEXES: &str = r#"
 create index if not exists IndexReferrer on Refs(referrer);
 create index if not exists IndexReference on Refs(reference);
 
@@ -52,6 +55,12 @@ create index if not exists IndexDerivationOutputs on DerivationOutputs(path);
 "#;
 
 /// Makes the tables that are missing: all, or none if a killed process had made them.
-pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(SCHEMA)
+pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(TABLES)
+}
+
+/// Makes the rest of what is missing, when the tables are there: indexes of many rows are
+/// made in a fraction of the time that it takes to keep them.
+pub(super) fn create_indexes(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(INDEXES)
 }
