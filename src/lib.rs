@@ -11,14 +11,15 @@
 //!
 //! 1. [`attrs`] finds the structured attributes that Nix wrote and parses them;
 //!    [`spec`] is what they ask for, checked once.
-//! 2. [`store`] knows Nix: store paths, closures, the NAR form; it scans a
-//!    closure into trees.
-//! 3. [`tree`] is the filesystem that we want, as a value; [`root`] is the policy
-//!    of what stands in it.
-//!    If asked for, [`sparse`] finds the zeros in it.
+//! 2. [`store`] knows Nix: store paths, the NAR form, closures; it gathers a closure
+//!    from the forms in which it is given, and scans it into trees.
+//! 3. [`tree`] is the filesystem that we want, as a value, whose files have a
+//!    [`source`]; [`root`] is the policy of what stands in it, and [`records`] what it
+//!    says of its own store. If asked for, [`sparse`] finds the zeros in it.
 //! 4. [`ext4`] turns a tree into [`image::Pieces`] by arithmetic alone: the exact
-//!    size is known before a byte is written.
-//! 5. [`image`] writes pieces and knows nothing of what they mean.
+//!    size is known before a byte is written. [`tar`] does so for an archive.
+//! 5. [`image`] writes pieces and knows nothing of what they mean. Who must know a
+//!    hash watches it.
 //!
 //! [`build`] strings them together; `main.rs` is the process around it.
 
