@@ -25,6 +25,7 @@
 
 pub mod attrs;
 pub mod build;
+pub mod directory;
 pub mod error;
 pub mod ext4;
 pub mod image;
