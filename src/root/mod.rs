@@ -6,12 +6,14 @@
 
 mod archive;
 mod contents;
+mod generation;
 mod layout;
 mod nixos;
 mod shell;
 
 pub use archive::{ArchiveError, ArchiveFault};
 pub use contents::{ContentsError, Placed, place};
+pub use generation::Generations;
 pub use layout::{Part, RootError, tree};
 pub use nixos::{CHANNEL_PROFILE, NIXOS_MARK, NixosError, NixosRoot, Profile, SYSTEM_PROFILE};
 pub use shell::ShellError;

@@ -7,7 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use std::vec;
 
 use super::nar::{self, HashingWriter, Writer};
-use super::{Closure, Content, MismatchError, NarDigest, NarHash, StorePath, ValidPath};
+use super::{
+    Closure, ClosurePath, Content, MismatchError, NarDigest, NarHash, StorePath, ValidPath,
+};
 use crate::source::{Mark, Watch};
 use crate::tree::{Kind, Name, NodeId, Tree};
 
@@ -117,11 +119,21 @@ impl NarWatch {
             .collect()
     }
 
+    /// What Nix's database will know of `path`, one of the closure, when its contents have
+    /// been seen; others may be on their way.
+    pub fn finish_path(&self, path: &ClosurePath) -> Result<ValidPath, MismatchError> {
+        let place = self
+            .streams
+            .binary_search_by(|stream| stream.path.cmp(&path.path));
+        let stream = place.ok().map(|index| &self.streams[index]);
+        path.settle(stream.map(Stream::finish))
+    }
+
     /// The paths of `closure`, each with its stream, if it is watched.
     fn with_streams<'a>(
         &'a self,
         closure: &'a Closure,
-    ) -> impl Iterator<Item = (&'a super::ClosurePath, Option<&'a Stream>)> {
+    ) -> impl Iterator<Item = (&'a ClosurePath, Option<&'a Stream>)> {
         let mut streams = self.streams.iter().peekable();
         closure.paths().map(move |path| {
             let stream = streams.next_if(|stream| stream.path == path.path);
