@@ -8,25 +8,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::Parser;
 use nix2image::attrs::{Attrs, AttrsError, Places};
 use nix2image::build::{BuildError, build};
 use nix2image::error::Chain;
 use nix2image::image::Interrupt;
+use nix2image::prepare_root::{PrepareRootError, prepare_root};
 use nix2image::progress::Progress;
 use nix2image::spec::{Spec, SpecError};
 use nix2image::tree::Timestamp;
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Nix closures in, bootable disk images out.
-///
-/// This is the builder of a Nix derivation: it takes no arguments, reads what to make
-/// from the structured attributes of the derivation, under `nix2image`, and writes the
-/// image to `$out`. docs/attributes.md says what they are.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {}
+mod cli;
+
+use cli::{ArgumentError, Arguments, Command, PrepareRootArguments};
 
 /// Why the process fails.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +40,10 @@ enum Failure {
     Signals(#[source] io::Error),
     #[error(transparent)]
     Build(#[from] Box<BuildError>),
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    #[error(transparent)]
+    PrepareRoot(#[from] Box<PrepareRootError>),
 }
 
 /// Bytes of stack of each thread: the walk through an image descends with its
@@ -52,9 +51,11 @@ enum Failure {
 const STACK_BYTES: usize = 16 << 20;
 
 fn main() -> ExitCode {
-    // Ends the process itself: 0 after help, 2 after an error.
-    Arguments::parse();
-    match run() {
+    let done = match Arguments::read(env::args_os()).command {
+        None => build_image(),
+        Some(Command::PrepareRoot(arguments)) => prepare(arguments),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Without standard error, the exit code is left.
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Failure> {
+fn build_image() -> Result<(), Failure> {
     let places = Places {
         attrs_json_file: env::var_os("NIX_ATTRS_JSON_FILE").map(Into::into),
         build_top: env::var_os("NIX_BUILD_TOP").map(Into::into),
@@ -73,6 +74,17 @@ fn run() -> Result<(), Failure> {
     let spec = Spec::new(Attrs::read(&places)?, now())?;
     start_threads()?;
     build(spec, &interrupt_by_signals()?, Progress::Nix).map_err(Box::new)?;
+    Ok(())
+}
+
+fn prepare(arguments: PrepareRootArguments) -> Result<(), Failure> {
+    let request = arguments.request()?;
+    start_threads()?;
+    let progress = match env::var_os("NIX_BUILD_TOP") {
+        Some(_) => Progress::Nix,
+        None => Progress::Silent,
+    };
+    prepare_root(request, &interrupt_by_signals()?, progress).map_err(Box::new)?;
     Ok(())
 }
 
@@ -112,11 +124,16 @@ fn interrupt_by_signals() -> Result<Interrupt, Failure> {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Attrs(_) | Self::Spec(_) | Self::Cores { .. } => ExitCode::from(2),
-            Self::Build(error) if error.is_of_the_request() => ExitCode::from(2),
-            Self::WorkingDirectory(_) | Self::Threads(_) | Self::Signals(_) | Self::Build(_) => {
-                ExitCode::from(1)
+            Self::Attrs(_) | Self::Spec(_) | Self::Cores { .. } | Self::Argument(_) => {
+                ExitCode::from(2)
             }
+            Self::Build(error) if error.is_of_the_request() => ExitCode::from(2),
+            Self::PrepareRoot(error) if error.is_of_the_request() => ExitCode::from(2),
+            Self::WorkingDirectory(_)
+            | Self::Threads(_)
+            | Self::Signals(_)
+            | Self::Build(_)
+            | Self::PrepareRoot(_) => ExitCode::from(1),
         }
     }
 }

@@ -7,7 +7,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use super::handle::temporary_name;
 use super::write::PIECE_BYTES;
-use super::{Directory, DirectoryError, Writing};
+use super::{Directory, DirectoryError, Found, Writing};
 use crate::source::Source;
 use crate::tree::{Kind, Name, Node, Tree};
 
@@ -20,7 +20,7 @@ impl Directory {
         node: &Node,
         writing: &Writing<'_>,
     ) -> Result<(), DirectoryError> {
-        if let Some(found) = self.look(name)?.filter(|found| found.is_directory()) {
+        if let Some(found) = self.look(name)?.filter(Found::is_directory) {
             return Err(DirectoryError::InTheWay {
                 path: self.path_of(name),
                 found: found.kind(),

@@ -71,7 +71,7 @@ fn assert_is(path: &Path, mode: u32, is_type: impl Fn(&fs::FileType) -> bool) {
 #[test]
 fn a_tree_is_written_with_its_metadata_whatever_it_holds() {
     let (temporary, target) = target();
-    let large: Vec<u8> = (0..3_000_000_u32).map(|n| (n >> 9) as u8).collect();
+    let large: Vec<u8> = (0..3_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
     let mut tree = Tree::new(directory(0o555));
     for (entry, node) in [
         (&b"empty"[..], file(0o444, b"")),

@@ -321,7 +321,7 @@ fn what_a_killed_run_left_is_made_whole() {
 fn a_run_that_was_killed_at_its_mark_is_not_finished() {
     let bench = Bench::new(PATHS);
     bench.prepare().unwrap();
-    fs::set_permissions(bench.path("etc/NIXOS"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(bench.path("etc/NIXOS"), Permissions::from_mode(0o0)).unwrap();
     fs::write(bench.path("etc/x"), "").unwrap();
     fs::remove_file(bench.path("etc/x")).unwrap();
     bench.prepare().unwrap();

@@ -1,0 +1,224 @@
+//! What a user may say on the command line.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use nix2image::prepare_root::PrepareRoot;
+use nix2image::store::{Form, StorePath, StorePathError};
+use nix2image::tree::Timestamp;
+
+/// Nix closures in, bootable disk images out.
+///
+/// Without a command this is the builder of a Nix derivation: it reads what to make from
+/// the structured attributes of the derivation, under `nix2image`, and writes the image to
+/// `$out`. docs/attributes.md says what they are.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Lay the root of a NixOS into a directory, a mounted disk say.
+    ///
+    /// Directories, store paths, the store's database, profiles and /bin/sh: what an image
+    /// has. On a root that is filled already, what is missing is added, and a profile gets
+    /// a new generation if it changes. Killed and run again, it goes on.
+    PrepareRoot(PrepareRootArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct PrepareRootArguments {
+    /// The directory.
+    #[arg(value_name = "MOUNTPOINT")]
+    mount_point: PathBuf,
+    /// What nixos-prepare-root takes: channel (may be empty), system, closures.
+    #[arg(value_names = ["CHANNEL", "SYSTEM", "CLOSURE"], num_args = 2..)]
+    #[arg(conflicts_with_all = ["system", "channel", "closures"])]
+    positional: Vec<OsString>,
+    /// The system that the system profile shall lead to.
+    #[arg(long, value_name = "PATH", value_parser = StorePath::parse)]
+    system: Option<StorePath>,
+    /// The channel that root's channels shall lead to.
+    #[arg(long, value_name = "PATH", value_parser = StorePath::parse)]
+    channel: Option<StorePath>,
+    /// The program that /bin/sh shall be, in a path of the closure.
+    #[arg(long, value_name = "PATH")]
+    shell: Option<PathBuf>,
+    /// What `nix-store --export` wrote if it ends in `.closure`, else a text graph of
+    /// exportReferencesGraph; may be given more than once.
+    #[arg(long = "closure", value_name = "FILE")]
+    closures: Vec<PathBuf>,
+    /// Have no channel, whatever else is said.
+    #[arg(long)]
+    no_channel_copy: bool,
+}
+
+/// An argument that is no store path.
+#[derive(Debug, thiserror::Error)]
+#[error("{argument} of prepare-root")]
+pub(crate) struct ArgumentError {
+    argument: &'static str,
+    source: StorePathError,
+}
+
+/// By this name the program is its own command.
+const PREPARE_ROOT_NAME: &str = "nixos-prepare-root";
+
+/// The time of everything that is made, as in an image without one.
+const TIME: Timestamp = Timestamp::from_seconds(1);
+
+impl Arguments {
+    /// Reads the command line; ends the process after help (0) or an error (2).
+    pub(crate) fn read(command_line: impl IntoIterator<Item = OsString>) -> Self {
+        let mut words: Vec<_> = command_line.into_iter().collect();
+        let called = words.first().and_then(|name| Path::new(name).file_name());
+        if called == Some(OsStr::new(PREPARE_ROOT_NAME)) {
+            words.insert(1, "prepare-root".into());
+        }
+        Self::parse_from(words)
+    }
+}
+
+impl PrepareRootArguments {
+    pub(crate) fn request(self) -> Result<PrepareRoot, ArgumentError> {
+        let (channel, system, closures) = match self.positional.as_slice() {
+            [channel, system, closures @ ..] => (
+                store_path("CHANNEL", channel)?,
+                store_path("SYSTEM", system)?,
+                closures.iter().map(PathBuf::from).collect(),
+            ),
+            _ => (self.channel, self.system, self.closures),
+        };
+        Ok(PrepareRoot {
+            mount_point: self.mount_point,
+            system,
+            channel: channel.filter(|_| !self.no_channel_copy),
+            shell: self.shell,
+            closures: closures.into_iter().map(form).collect(),
+            time: TIME,
+        })
+    }
+}
+
+/// The store path that `text` is; nothing if it is empty.
+fn store_path(argument: &'static str, text: &OsStr) -> Result<Option<StorePath>, ArgumentError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match StorePath::parse(&text.to_string_lossy()) {
+        Ok(path) => Ok(Some(path)),
+        Err(source) => Err(ArgumentError { argument, source }),
+    }
+}
+
+fn form(path: PathBuf) -> Form {
+    if path.extension() == Some(OsStr::new("closure")) {
+        return Form::Export(path);
+    }
+    Form::TextGraph(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYSTEM: &str = "/nix/store/11111111111111111111111111111111-system";
+    const CHANNEL: &str = "/nix/store/22222222222222222222222222222222-channel";
+
+    fn request(words: &[&str]) -> PrepareRoot {
+        let words = words.iter().map(OsString::from);
+        let Some(Command::PrepareRoot(arguments)) = Arguments::read(words).command else {
+            panic!("it is another command")
+        };
+        arguments.request().unwrap()
+    }
+
+    fn text(path: Option<StorePath>) -> Option<String> {
+        path.map(|path| path.to_string())
+    }
+
+    #[test]
+    fn the_positional_form_is_that_of_nixos_prepare_root() {
+        for call in [
+            &["nix2image", "prepare-root"][..],
+            &["/x/nixos-prepare-root"],
+        ] {
+            let words = [call, &["/mnt", CHANNEL, SYSTEM, "nix", "x.closure"]].concat();
+            let request = request(&words);
+            assert_eq!(request.mount_point, Path::new("/mnt"));
+            assert_eq!(text(request.channel).as_deref(), Some(CHANNEL));
+            assert_eq!(text(request.system).as_deref(), Some(SYSTEM));
+            assert!(matches!(
+                &request.closures[..],
+                [Form::TextGraph(graph), Form::Export(export)]
+                    if graph == Path::new("nix") && export == Path::new("x.closure")
+            ));
+        }
+    }
+
+    #[test]
+    fn an_empty_channel_is_none() {
+        let words = ["nixos-prepare-root", "/mnt", "", SYSTEM, "nix"];
+        assert_eq!(request(&words).channel, None);
+    }
+
+    #[test]
+    fn options_say_the_same() {
+        let words = [
+            "nix2image",
+            "prepare-root",
+            "/mnt",
+            "--system",
+            SYSTEM,
+            "--channel",
+            CHANNEL,
+            "--closure",
+            "a.closure",
+            "--closure",
+            "b",
+            "--shell",
+            "/nix/store/x/bin/sh",
+        ];
+        let first = request(&words);
+        assert_eq!(text(first.channel).as_deref(), Some(CHANNEL));
+        assert_eq!(text(first.system).as_deref(), Some(SYSTEM));
+        assert_eq!(first.closures.len(), 2);
+        assert_eq!(
+            first.shell.as_deref(),
+            Some(Path::new("/nix/store/x/bin/sh"))
+        );
+        let without = [&words[..], &["--no-channel-copy"]].concat();
+        assert_eq!(request(&without).channel, None);
+        assert_eq!(request(&["nixos-prepare-root", "/mnt"]).system, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused() {
+        for words in [
+            &["nix2image", "prepare-root"][..],
+            &["nix2image", "prepare-root", "/mnt", CHANNEL],
+            &["nix2image", "prepare-root", "/mnt", "--system", "/x"],
+            &[
+                "nix2image",
+                "prepare-root",
+                "/mnt",
+                "",
+                SYSTEM,
+                "--system",
+                SYSTEM,
+            ],
+        ] {
+            assert!(Arguments::try_parse_from(words).is_err(), "{words:?}");
+        }
+        let words = ["nix2image", "prepare-root", "/mnt", "", "/x"].map(OsString::from);
+        let Some(Command::PrepareRoot(arguments)) = Arguments::read(words).command else {
+            panic!("it is another command")
+        };
+        let error = arguments.request().unwrap_err();
+        assert_eq!(error.to_string(), "SYSTEM of prepare-root");
+    }
+}
