@@ -1,13 +1,14 @@
 //! A root in a directory: the tree of our image, however often the work was killed.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::support::built;
 use crate::support::command::run;
@@ -19,11 +20,22 @@ use crate::support::nix::Nix;
 use crate::support::temporary;
 use crate::support::walk::{Entry, Kind, walk};
 
-/// A closure in several forms, and the path that it is the closure of.
-fn forms() -> (Forms, String) {
+/// The path whose closure is prepared.
+fn top() -> String {
     let small = built::expression("small");
-    let top = Nix::Machine.build(&["--expr", &small]);
-    (Forms::of(&top), top)
+    Nix::Machine.build(&["--expr", &small])
+}
+
+/// An export of the closure of `top`, which everybody may read, and its directory.
+fn export(top: &str) -> (TempDir, PathBuf) {
+    let directory = temporary::directory();
+    let path = directory.path().join("x.closure");
+    let paths = run(Command::new("nix-store").args(["--query", "--requisites", top]));
+    let mut export = Command::new("nix-store");
+    export.arg("--export").args(paths.lines());
+    export.stdout(File::create(&path).unwrap());
+    assert!(export.status().unwrap().success());
+    (directory, path)
 }
 
 fn prepare_root(mount_point: &Path, system: &str, closure: &Path) -> Command {
@@ -55,7 +67,8 @@ fn assert_same(found: &BTreeMap<PathBuf, Entry>, expected: &BTreeMap<PathBuf, En
 
 #[test]
 fn a_prepared_root_is_the_tree_of_our_image() {
-    let (forms, top) = forms();
+    let top = top();
+    let forms = Forms::of(&top);
     let root = json!({ "system": top, "database": true });
     let attributes = json!({ "registration": false, "root": root });
     let derivation = Direct::new(attributes, forms.paths());
@@ -63,7 +76,11 @@ fn a_prepared_root_is_the_tree_of_our_image() {
     let mounted = Mounted::read_only(&derivation.out());
     let mut expected = entries(mounted.root());
     expected.retain(|path, _| !path.starts_with("lost+found"));
-    for closure in [forms.text_graph(), forms.export(), forms.compressed_export()] {
+    for closure in [
+        forms.text_graph(),
+        forms.export(),
+        forms.compressed_export(),
+    ] {
         let target = temporary::directory();
         run(&mut prepare_root(target.path(), &top, &closure));
         assert_same(&entries(target.path()), &expected);
@@ -72,8 +89,8 @@ fn a_prepared_root_is_the_tree_of_our_image() {
 
 #[test]
 fn killed_at_any_moment_and_run_again_it_is_what_one_run_makes() {
-    let (forms, top) = forms();
-    let closure = forms.export();
+    let top = top();
+    let (_directory, closure) = export(&top);
     let whole = temporary::directory();
     let begin = Instant::now();
     run(&mut prepare_root(whole.path(), &top, &closure));
@@ -103,14 +120,12 @@ fn kill_after(target: &Path, top: &str, closure: &Path, delay: Duration) {
 
 #[test]
 fn it_needs_no_root_powers() {
-    let (forms, top) = forms();
-    let directory = temporary::directory();
+    let top = top();
+    let (directory, closure) = export(&top);
     let target = directory.path().join("root");
     fs::create_dir(&target).unwrap();
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(directory.path(), everybody).unwrap();
-    let closure = directory.path().join("x.closure");
-    fs::copy(forms.export(), &closure).unwrap();
     std::os::unix::fs::chown(&target, Some(65534), Some(65534)).unwrap();
     let prepare = prepare_root(&target, &top, &closure);
     let mut command = Command::new("setpriv");
