@@ -34,6 +34,8 @@
 
       overlays.default = import ./nix/overlay.nix;
 
+      nixosModules.tools = ./nix/modules/tools.nix;
+
       checks = forAllSystems (
         system: pkgs:
         import ./nix/checks.nix {

@@ -28,4 +28,9 @@ let
 in
 {
   makeExt4Fs = import ./make-ext4-fs.nix context;
+  makeRootFs = import ./make-root-fs.nix context;
+  makeRootTar = import ./make-root-tar.nix context;
+
+  # For the configuration of a NixOS. They use nothing of what is given here.
+  modules.tools = ./modules/tools.nix;
 }

@@ -1,33 +1,105 @@
 # The derivation of an image: the static binary is its builder, and gets its request as structured
-# attributes (docs/attributes.md).
+# attributes (docs/attributes.md). What every kind of image takes stands here.
 context:
 {
-  # string: the name of the derivation.
-  name,
-  # attribute set or null: the nixpkgs that names the build platform where `system` was not given.
-  pkgs,
   # string: the function's name, for errors.
   function,
-  # list of paths in the store: their closure goes into the image.
-  storePaths,
-  # bool: whether the image keeps no store path alive.
-  unsafeDiscardReferences,
-  # attribute set: what else the binary is to know.
+  # attribute set: what the binary is to know of this kind of image.
   request,
 }:
+{
+  # list of derivations or store paths: their closure stands in the image; may be empty.
+  storePaths,
+  # list of paths: files in the old text form of `exportReferencesGraph`.
+  textGraphs ? [ ],
+  # list of paths: files that `nix-store --export` wrote, plain or compressed with zstd.
+  exports ? [ ],
+  # list of { cache; paths; }: the closures of some store paths, from binary caches in directories.
+  binaryCaches ? [ ],
+  # bool: whether store paths are hashed while they are copied, and compared with what Nix says.
+  verify ? false,
+
+  # null or { system ?; channel ?; shell ?; database ?; }: what stands in the root of a NixOS.
+  root ? null,
+  # list of { source; target; unpack ?; mode ?; uid ?; gid ?; mtime ?; xattrs ?; }: what stands
+  # in the image beside the closure.
+  contents ? [ ],
+  # string: shell commands that fill `./files`, whose content stands in the root directory.
+  # Needs `pkgs`.
+  populateImageCommands ? "",
+  # bool: whether `/nix-path-registration` stands in the image.
+  registration ? true,
+  # int: the time of everything in the image, in seconds since 1970.
+  time ? 1,
+
+  # string: the name of the result; `.zst` is appended when it is compressed.
+  name,
+  # bool: whether to compress the image with zstd.
+  compressImage ? false,
+  # int: zstd's level, 1 to 19; null is the binary's default.
+  compressionLevel ? null,
+  # "file" or "directory": whether the image is `$out` itself or a file in the directory `$out`,
+  # beside its `nix-path-registration`.
+  output ? "file",
+  # string: the name of the image in the directory; null is the name of the result.
+  imageName ? null,
+  # bool: whether the image, though it holds store paths, keeps none of them alive.
+  unsafeDiscardReferences ? import ./discards-references.nix builtins.nixVersion,
+
+  # attribute set: the nixpkgs that runs `populateImageCommands`, and names the build platform where
+  # `system` was not given.
+  pkgs ? context.pkgs,
+}:
+let
+  asInputs =
+    argument: import ./each.nix "${function}: ${argument}" (where: import ./as-input.nix where);
+
+  fileName = if compressImage then "${name}.zst" else name;
+
+  rooted = import ./root.nix function root;
+
+  populated =
+    if populateImageCommands == "" then
+      [ ]
+    else
+      [
+        (import ./populate.nix {
+          inherit pkgs time;
+          name = "${name}-files.tar";
+          commands = populateImageCommands;
+          argument = "${function}: populateImageCommands";
+        })
+      ];
+in
 derivation (
   {
-    inherit name;
+    name = fileName;
     inherit (context) builder;
     system = import ./build-system.nix context.system pkgs;
     outputs = [ "out" ];
     __structuredAttrs = true;
 
-    exportReferencesGraph.closure = map (import ./as-input.nix "${function}: a storePath") storePaths;
-    nix2image = request // {
-      version = 1;
-      graphs = [ "closure" ];
-    };
+    exportReferencesGraph.closure = asInputs "storePaths" storePaths ++ rooted.storePaths;
+    nix2image =
+      request
+      // import ./present.nix {
+        version = 1;
+        graphs = [ "closure" ];
+        textGraphs = asInputs "textGraphs" textGraphs;
+        exports = asInputs "exports" exports;
+        binaryCaches = import ./binary-caches.nix function binaryCaches;
+        inherit (rooted) root;
+        contents = populated ++ import ./contents.nix function contents;
+        inherit
+          verify
+          registration
+          time
+          output
+          ;
+        imageName = if output == "directory" && imageName == null then fileName else imageName;
+        compression = if compressImage then "zstd" else "none";
+        compressionLevel = if compressImage then compressionLevel else null;
+      };
 
     # The closure is here already, and an image is large to send.
     preferLocalBuild = true;

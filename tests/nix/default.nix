@@ -7,6 +7,9 @@
 }:
 builtins.concatMap (file: import file { inherit nixpkgs system; }) [
   ./make-ext4-fs.nix
+  ./closures.nix
+  ./roots.nix
+  ./modules.nix
   ./call-package.nix
   ./platforms.nix
   ./overlay.nix

@@ -56,6 +56,10 @@ import ./failures.nix {
     expected = {
       version = 1;
       graphs = [ "closure" ];
+      textGraphs = [ ];
+      exports = [ ];
+      binaryCaches = [ ];
+      verify = false;
       contents = [ ];
       registration = true;
       time = 1;
@@ -94,12 +98,17 @@ import ./failures.nix {
       output = "directory";
       registration = false;
       selfCheck = true;
+      verify = true;
       time = 7;
       uuid = "00000000-0000-4000-8000-000000000000";
     }) [ "contents" ];
     expected = {
       version = 1;
       graphs = [ "closure" ];
+      textGraphs = [ ];
+      exports = [ ];
+      binaryCaches = [ ];
+      verify = true;
       registration = false;
       time = 7;
       output = "directory";

@@ -1,5 +1,5 @@
-# What has to be written to the store to be looked at, and so wants --read-write-mode: the file at
-# the path of makeExt4Fs, and the sources of the package.
+# What has to be written to the store to be looked at, and so wants --read-write-mode: the files at
+# the paths of the functions, and the sources of the package.
 {
   nixpkgs ? ./nixpkgs,
   system ? "x86_64-linux",
@@ -11,6 +11,8 @@ let
     storePaths = [ pkgs.hello ];
     volumeLabel = "NIXOS_SD";
   };
+
+  root.system = pkgs.hello;
 
   package = pkgs.pkgsStatic.callPackage ../../nix/package.nix { };
 
@@ -30,7 +32,7 @@ in
 import ./failures.nix {
   "import gives the same function" = {
     expr = map (
-      { makeExt4Fs }:
+      { makeExt4Fs, ... }:
       (import makeExt4Fs.outPath arguments).drvPath == (makeExt4Fs arguments).drvPath
     ) functions;
     expected = [
@@ -40,9 +42,33 @@ import ./failures.nix {
     ];
   };
 
+  "import gives the functions of roots too" = {
+    expr = map (
+      { makeRootFs, makeRootTar, ... }:
+      map (function: (import function.outPath root).drvPath == (function root).drvPath) [
+        makeRootFs
+        makeRootTar
+      ]
+    ) functions;
+    expected = [
+      [
+        true
+        true
+      ]
+      [
+        true
+        true
+      ]
+      [
+        true
+        true
+      ]
+    ];
+  };
+
   "callPackage of the path gives the same derivation" = {
     expr = map (
-      { makeExt4Fs }:
+      { makeExt4Fs, ... }:
       (pkgs.callPackage makeExt4Fs.outPath arguments).drvPath
       == (pkgs.callPackage makeExt4Fs arguments).drvPath
     ) functions;

@@ -25,7 +25,7 @@ let
 in
 name: environment: commands:
 derivation (
-  environment
+  removeAttrs environment [ "meta" ]
   // {
     inherit name system;
     builder = shell;
@@ -47,3 +47,6 @@ derivation (
     passAsFile = [ "commands" ];
   }
 )
+// {
+  meta = environment.meta or { };
+}
