@@ -34,7 +34,8 @@
 
       overlays.default = import ./nix/overlay.nix;
 
-      nixosModules.tools = ./nix/modules/tools.nix;
+      # Older ones take no path for a module.
+      nixosModules.tools.imports = [ ./nix/modules/tools.nix ];
 
       checks = forAllSystems (
         system: pkgs:

@@ -31,6 +31,6 @@ in
   makeRootFs = import ./make-root-fs.nix context;
   makeRootTar = import ./make-root-tar.nix context;
 
-  # For the configuration of a NixOS. They use nothing of what is given here.
+  # For configurations of NixOS. They use nothing of what is given above.
   modules.tools = ./modules/tools.nix;
 }

@@ -23,6 +23,7 @@ mod nix_contents;
 mod nix_functions;
 mod nix_refused;
 mod nix_reproducible;
+mod nix_roots;
 mod prepare_root;
 mod process;
 mod profiles;

@@ -148,6 +148,7 @@ fn the_flake_shows_its_outputs() {
                 assert_eq!(kind, "derivation", "{output}.{name}");
             }
             assert_eq!(shown["overlays"]["default"]["type"], "nixpkgs-overlay");
+            assert_eq!(shown["nixosModules"]["tools"]["type"], "nixos-module");
             assert_eq!(shown["templates"]["default"]["type"], "template");
         }
     }
