@@ -33,8 +33,8 @@ in
       type = lib.types.bool;
       default = true;
       description = ''
-        Whether `nixos-install` is nix2image's. It comes before that of nixpkgs, which then need
-        not be disabled, both in the system's path and as `system.build.nixos-install`.
+        Whether `nixos-install` in the system's path is nix2image's. It comes before that of
+        nixpkgs, which need not be disabled.
       '';
     };
   };
@@ -52,8 +52,9 @@ in
     }
     (lib.mkIf cfg.replaceInstaller {
       environment.systemPackages = [ (lib.hiPrio nixos-install) ];
-      # Before nixpkgs' own, behind `lib.mkForce`.
-      system.build.nixos-install = lib.mkOverride 90 nixos-install;
+      # Behind nixpkgs' own: its functions for disk images call that in builds, without the powers
+      # of root and with options that ours has not.
+      system.build.nixos-install = lib.mkDefault nixos-install;
     })
   ];
 }

@@ -173,6 +173,36 @@ fn every_release_of_nix_makes_the_same_image_of_every_form() {
     }
 }
 
+/// The module's programs are links to the package's binary, which sees the name of the link.
+#[test]
+fn the_programs_of_the_module_lead_to_the_binary() {
+    let nixpkgs = env::checkout().join("tests/nix/nixpkgs");
+    let tools = expression(&format!(
+        r#"let
+          pkgs = import {nixpkgs} {{ busybox = toString {busybox}; }};
+          package = pkgs.runCommand "nix2image" {{ }} ''
+            mkdir -p $out/bin
+            cp ${{(nix2image.makeExt4Fs {{ storePaths = [ ]; volumeLabel = ""; }}).builder}} $out/bin/nix2image
+          '';
+          module = import nix2image.modules.tools {{
+            inherit pkgs;
+            inherit (pkgs) lib;
+            config.nix2image = {{ inherit package; replaceInstaller = true; }};
+          }};
+          build = (builtins.head module.config.contents).system.build;
+        in
+        [ build.nix2image build.nixos-prepare-root ]"#,
+        nixpkgs = path(&nixpkgs),
+        busybox = path(&env::small_closure().join("bin/busybox")),
+    ));
+    let built = Nix::Machine.build(&["--expr", &tools]);
+    let [package, prepare_root] = built.lines().collect::<Vec<_>>()[..] else {
+        panic!("{built}")
+    };
+    let program = link(Path::new(prepare_root), "bin/nixos-prepare-root");
+    assert_eq!(program, Path::new(package).join("bin/nix2image"));
+}
+
 /// GNU tar's list of an archive: mode, owner, time, name and target of each entry.
 #[track_caller]
 fn listed(archive: &Path) -> BTreeSet<String> {

@@ -22,35 +22,34 @@ let
     tools
     ;
 
-  # What NixOS has: `environment.systemPackages`, `system.build`, and an installer of its own.
-  nixos =
-    { pkgs, ... }:
-    {
-      options.environment.systemPackages = lib.mkOption {
-        type = lib.types.listOf lib.types.package;
-        default = [ ];
-      };
-      options.system.build = lib.mkOption {
-        type = lib.types.lazyAttrsOf (lib.types.uniq lib.types.unspecified);
-        default = { };
-      };
-      config = {
-        environment.systemPackages = [ pkgs.hello ];
-        system.build.nixos-install = pkgs.hello;
-      };
+  # What NixOS has.
+  nixos = {
+    options.environment.systemPackages = lib.mkOption {
+      type = lib.types.listOf lib.types.package;
+      default = [ ];
     };
+    options.system.build = lib.mkOption {
+      type = lib.types.lazyAttrsOf (lib.types.uniq lib.types.unspecified);
+      default = { };
+    };
+  };
+  # Its own installer.
+  installer = {
+    environment.systemPackages = [ pkgs.hello ];
+    system.build.nixos-install = pkgs.hello;
+  };
 
   configurationOf =
-    pkgs: module:
+    pkgs: modules:
     (lib.evalModules {
       specialArgs = { inherit pkgs; };
       modules = [
         nixos
         tools
-        module
-      ];
+      ]
+      ++ modules;
     }).config;
-  default = configurationOf pkgs { };
+  default = configurationOf pkgs [ installer ];
 
   summary =
     configuration:
@@ -93,12 +92,12 @@ import ./failures.nix {
   "the package is that of the overlay, else one of the same nixpkgs" = {
     expr = {
       overlay =
-        (configurationOf withOverlay { }).nix2image.package.drvPath == withOverlay.nix2image.drvPath;
+        (configurationOf withOverlay [ ]).nix2image.package.drvPath == withOverlay.nix2image.drvPath;
       none =
         default.nix2image.package.drvPath
         == (pkgs.pkgsStatic.callPackage ../../nix/package.nix { }).drvPath;
       chosen =
-        (configurationOf pkgs { nix2image.package = pkgs.zstd; }).system.build.nix2image.drvPath
+        (configurationOf pkgs [ { nix2image.package = pkgs.zstd; } ]).system.build.nix2image.drvPath
         == pkgs.zstd.drvPath;
     };
     expected = {
@@ -108,43 +107,44 @@ import ./failures.nix {
     };
   };
 
-  "the installer comes before that of nixpkgs" = {
-    expr = {
-      build = default.system.build.nixos-install.name;
-      inherit
-        (builtins.head (
-          builtins.filter (package: package.name == "nixos-install") (summary default)
-        ))
-        priority
-        ;
-    };
-    expected = {
-      build = "nixos-install";
-      priority = -10;
-    };
+  "in the path, the installer comes before that of nixpkgs" = {
+    expr = builtins.filter (package: package.name == "nixos-install") (summary default);
+    expected = [
+      {
+        name = "nixos-install";
+        priority = -10;
+      }
+    ];
+  };
+
+  "what nixpkgs builds disk images with stays its own" = {
+    expr = map (modules: (configurationOf pkgs modules).system.build.nixos-install.name) [
+      [ installer ]
+      [ ]
+    ];
+    expected = [
+      pkgs.hello.name
+      "nixos-install"
+    ];
   };
 
   "without replaceInstaller, the installer is nixpkgs' own" = {
     expr =
       let
-        configuration = configurationOf pkgs { nix2image.replaceInstaller = false; };
+        configuration = configurationOf pkgs [
+          installer
+          { nix2image.replaceInstaller = false; }
+        ];
       in
       {
-        build = configuration.system.build.nixos-install.drvPath == pkgs.hello.drvPath;
+        build = configuration.system.build.nixos-install.name;
         inPath = has "nixos-install" configuration.environment.systemPackages;
         others = has "nixos-prepare-root" configuration.environment.systemPackages;
       };
     expected = {
-      build = true;
+      build = pkgs.hello.name;
       inPath = false;
       others = true;
     };
-  };
-
-  "mkForce has the last word" = {
-    expr =
-      (configurationOf pkgs { system.build.nixos-install = lib.mkForce pkgs.zstd; })
-      .system.build.nixos-install.drvPath == pkgs.zstd.drvPath;
-    expected = true;
   };
 }

@@ -138,6 +138,7 @@ let
     mergeOne = _location: definitions: (head definitions).value;
 
     inherit (modules)
+      mkDefault
       mkForce
       mkIf
       mkMerge

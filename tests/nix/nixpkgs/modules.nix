@@ -90,6 +90,7 @@ let
 in
 {
   inherit mergeDefinitions mkOverride;
+  mkDefault = mkOverride 1000;
   mkForce = mkOverride 50;
 
   mkOption = option: option // { _type = "option"; };
