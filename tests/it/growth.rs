@@ -2,7 +2,7 @@
 //! of QEMU's, first to 64 GiB and then to 1 TiB.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nix2image::ext4::{Features, Options};
@@ -15,19 +15,10 @@ use crate::support::facts::{assert_same, expected};
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::image::{Image, number};
 use crate::support::initrd::Initrd;
-use crate::support::qemu::Machine;
+use crate::support::qemu::{DISK_MODULES, Machine};
 use crate::support::readers;
 use crate::support::sample::{everything, file, noise, put, roomy};
-
-/// The modules that the kernel needs for its disk, each after those that it needs.
-const MODULES: [&str; 6] = [
-    "virtio_ring",
-    "virtio",
-    "virtio_pci_modern_dev",
-    "virtio_pci_legacy_dev",
-    "virtio_pci",
-    "virtio_blk",
-];
+use crate::support::system::program;
 
 #[test]
 fn the_default_profile_grows_from_one_group() {
@@ -108,7 +99,7 @@ fn grows(options: &Options) {
 fn boot(initrd: &Path, disk: &Path) -> String {
     let kernel = env::kernel().join("vmlinuz");
     // Init's environment is what the kernel does not understand of its command line.
-    let modules = MODULES.join(" ");
+    let modules = DISK_MODULES.join(" ");
     let command_line = format!("console=ttyS0 panic=-1 quiet no_timer_check \"MODULES={modules}\"");
     let arguments = [
         "-kernel",
@@ -148,20 +139,10 @@ fn initrd(large: &[u8]) -> Vec<u8> {
         }
         initrd.file(&library[1..], &fs::read(library).unwrap());
     }
-    for module in MODULES {
+    for module in DISK_MODULES {
         let module = format!("{module}.ko");
         let content = fs::read(env::kernel().join(&module)).unwrap();
         initrd.file(&format!("modules/{module}"), &content);
     }
     initrd.finish()
-}
-
-/// The program `name` in PATH.
-#[track_caller]
-fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| panic!("no {name} in PATH; run `cargo xtask test`"))
 }

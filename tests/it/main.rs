@@ -24,6 +24,7 @@ mod nix_functions;
 mod nix_refused;
 mod nix_reproducible;
 mod nix_roots;
+mod owned_store;
 mod prepare_root;
 mod process;
 mod profiles;

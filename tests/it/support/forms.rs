@@ -31,11 +31,6 @@ impl Forms {
         };
         forms.write_text_graph();
         forms.write_export();
-        for compression in ["none", "zstd", "xz"] {
-            let cache = forms.cache(compression);
-            let url = format!("file://{}?compression={compression}", cache.display());
-            run(Command::new("nix").args(["copy", "--no-check-sigs", "--to", &url, top]));
-        }
         forms
     }
 
@@ -56,14 +51,23 @@ impl Forms {
         self.directory.path().join("compressed.closure")
     }
 
-    /// The directory of a binary cache; its `compression` is `none`, `zstd` or `xz`.
+    /// Makes a binary cache; its `compression` is `none`, `zstd` or `xz`.
+    #[track_caller]
     pub(crate) fn cache(&self, compression: &str) -> PathBuf {
-        self.directory.path().join(format!("cache-{compression}"))
+        let cache = self.directory.path().join(format!("cache-{compression}"));
+        let url = format!("file://{}?compression={compression}", cache.display());
+        run(Command::new("nix").args(["copy", "--no-check-sigs", "--to", &url, &self.top]));
+        cache
+    }
+
+    /// What takes all of it from a binary cache.
+    pub(crate) fn cache_attributes(&self, cache: &Path) -> Value {
+        json!({ "binaryCaches": [{ "cache": cache, "paths": [self.top] }] })
     }
 
     /// The forms that are no graph of structured attributes, as an image's attributes.
     pub(crate) fn attributes(&self) -> Vec<(&'static str, Value)> {
-        let cache = |compression| json!({ "binaryCaches": [{ "cache": self.cache(compression), "paths": [self.top] }] });
+        let cache = |compression| self.cache_attributes(&self.cache(compression));
         vec![
             ("text graph", json!({ "textGraphs": [self.text_graph()] })),
             ("export", json!({ "exports": [self.export()] })),

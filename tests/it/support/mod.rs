@@ -16,5 +16,6 @@ pub(crate) mod qemu;
 pub(crate) mod readers;
 pub(crate) mod recipe;
 pub(crate) mod sample;
+pub(crate) mod system;
 pub(crate) mod temporary;
 pub(crate) mod walk;

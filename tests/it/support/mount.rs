@@ -28,6 +28,14 @@ impl Mounted {
         Self::mount(kind, "loop", disk)
     }
 
+    /// Mounts `image` through a loop device, where the Nix releases of `nix-in` see it too.
+    #[track_caller]
+    pub(crate) fn writable_where_every_nix_sees_it(image: &Path) -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = tempfile::tempdir_in(target).unwrap();
+        Self::mount_at(directory, "ext4", "loop", image)
+    }
+
     /// Mounts an empty filesystem in memory.
     #[track_caller]
     pub(crate) fn tmpfs() -> Self {
@@ -46,7 +54,11 @@ impl Mounted {
 
     #[track_caller]
     fn mount(kind: &str, options: &str, what: &Path) -> Self {
-        let directory = temporary::directory();
+        Self::mount_at(temporary::directory(), kind, options, what)
+    }
+
+    #[track_caller]
+    fn mount_at(directory: TempDir, kind: &str, options: &str, what: &Path) -> Self {
         run(Command::new("mount")
             .args(["-t", kind, "-o", options])
             .arg(what)

@@ -4,6 +4,16 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// The modules that the kernel needs for its disk, each after those that it needs.
+pub(crate) const DISK_MODULES: [&str; 6] = [
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "virtio_blk",
+];
+
 /// A machine that runs, seen through its serial console. It ends itself; if it does
 /// not, `timeout` ends it, and what waits for its console sees the end of that.
 #[derive(Debug)]
