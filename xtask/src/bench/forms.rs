@@ -114,7 +114,7 @@ pub(super) fn prepare(
         .quiet()
         .run()?;
     let url = format!("file://{}?compression=zstd", file(BINARY_CACHE).display());
-    cmd!(shell, "nix copy --no-check-sigs --to {url} {top}")
+    cmd!(shell, "nix copy --quiet --no-check-sigs --to {url} {top}")
         .quiet()
         .run()?;
     // Or they are written to the disk while others are measured.
