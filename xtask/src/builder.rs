@@ -22,24 +22,29 @@ pub(crate) fn command(workspace: &Workspace) -> Result<()> {
 /// Builds the binary for this machine's architecture, and verifies that it is static.
 pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     step("build the static binary", || {
-        let shell = &workspace.shell;
-        let target = host_target(workspace)?;
-        let inherited = shell.var("RUSTFLAGS").unwrap_or_default();
-        // With `--target` the flags are for the binary alone: procedural
-        // macros, which the compiler loads, cannot be static.
-        cmd!(
-            shell,
-            "cargo build --release --package nix2image --target {target}"
-        )
-        .env(
-            "RUSTFLAGS",
-            format!("{inherited} -C target-feature=+crt-static"),
-        )
-        .run()?;
-        let binary = workspace.target.join(target).join("release/nix2image");
+        let binary = compile(workspace, "nix2image")?.join("nix2image");
         verify_static(&binary)?;
         Ok(binary)
     })
+}
+
+/// Compiles the programs of `package` as static ones; the directory that they are in.
+pub(crate) fn compile(workspace: &Workspace, package: &str) -> Result<PathBuf> {
+    let shell = &workspace.shell;
+    let target = host_target(workspace)?;
+    let inherited = shell.var("RUSTFLAGS").unwrap_or_default();
+    // With `--target` the flags are for the programs alone: procedural
+    // macros, which the compiler loads, cannot be static.
+    cmd!(
+        shell,
+        "cargo build --release --package {package} --target {target}"
+    )
+    .env(
+        "RUSTFLAGS",
+        format!("{inherited} -C target-feature=+crt-static"),
+    )
+    .run()?;
+    Ok(workspace.target.join(target).join("release"))
 }
 
 /// Fails unless `program` runs where there is no other file.

@@ -62,6 +62,7 @@ pub(crate) const FOR_BENCH: &[Prerequisite] = &[
     program("debugfs", "e2fsprogs"),
     program("git", "git"),
     program("time", "time"),
+    program("zstd", "zstd"),
 ];
 
 /// Installs what is missing of `wanted`, or says what it is.

@@ -40,6 +40,9 @@ pub(super) enum Outcome {
 #[derive(Default)]
 pub(super) struct Runs(Vec<Run>);
 
+/// All peers of a row, with their runs.
+pub(super) type Measured = [(&'static Peer, Runs)];
+
 /// What timeout(1) ends with when it had to stop the command.
 const STOPPED: i32 = 124;
 
@@ -51,14 +54,14 @@ pub(super) fn run(
     size: Size,
     is_first: bool,
 ) -> Result<Run> {
-    let warm_up = tools.warm_up(peer.list(row)).status()?;
+    let warm_up = tools.warm_up(&row.list(peer.reads)).status()?;
     ensure!(warm_up.success(), "the reading before a run failed");
     remove(&tools.image())?;
     fs::create_dir(tools.work())?;
 
     let usage = tools.scratch.path().join("usage");
     let errors = tools.scratch.path().join("errors");
-    let mut command = timed(&peer.command(tools, row), tools, size, &usage);
+    let mut command = timed(&(peer.command)(tools, row), tools, size, &usage);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())

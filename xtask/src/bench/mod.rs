@@ -4,21 +4,22 @@
 //! when it has been measured. Rounds are interleaved, so that whatever else the machine
 //! does meets all.
 
+mod claims;
+mod forms;
 mod measure;
 mod peers;
 mod rows;
 mod table;
 
 use anyhow::{Context as _, Result};
-use xshell::cmd;
 
 use crate::builder;
 use crate::prerequisites::{self, FOR_BENCH, FOR_BUILD, FOR_DEMO};
 use crate::step::step;
 use crate::workspace::Workspace;
 use measure::Runs;
-use peers::{PEERS, Tools};
-use rows::Row;
+use peers::{Peer, Tools};
+use rows::{Kind, Row};
 
 /// How much is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,32 +33,42 @@ pub(crate) enum Size {
 /// Where everything is written that is measured.
 const TMPFS: &str = "/dev/shm";
 
-/// Measures all, and prints the table as it grows.
+/// Measures all, and prints the table as it grows; below it, what we claim of the last
+/// row and of the database.
 pub(crate) fn command(workspace: &Workspace, size: Size) -> Result<()> {
     step("install what is missing", || {
         prerequisites::ensure(workspace, &[FOR_BUILD, FOR_DEMO, FOR_BENCH])
     })?;
     let tools = tools(workspace)?;
     println!("{}", table::head(workspace, size)?);
+    let mut claims = Vec::new();
     for kind in rows::KINDS {
         let row = step(&format!("prepare {}", kind.name(size)), || {
             rows::prepare(workspace, &tools, kind, size)
         })?;
         let measured = step(&format!("measure {}", row.name), || {
-            measure(&tools, &row, size)
+            measure(&tools, &row, kind.peers(), size)
         });
         step("clean up", || row.clean_up(workspace))?;
         // At once: a later row may fail, or be interrupted.
-        println!("{}", table::lines(&row, &measured?));
+        let measured = measured?;
+        println!("{}", table::lines(&row, &measured));
+        if matches!(kind, Kind::Forms) {
+            claims = claims::of_forms(&measured);
+        }
     }
+    claims.extend(step("make databases", || {
+        claims::of_databases(workspace, &tools)
+    })?);
+    println!("\n- {}", claims.join("\n- "));
     Ok(())
 }
 
 fn tools(workspace: &Workspace) -> Result<Tools> {
     let builder = builder::build(workspace)?;
-    step("build the peers", || {
-        let shell = &workspace.shell;
-        Ok(cmd!(shell, "cargo build --release --package nix2image-peers").run()?)
+    // As ours is built: with the same allocator, and the same hashing.
+    let peers = step("build the peers", || {
+        builder::compile(workspace, "nix2image-peers")
     })?;
     let scratch = tempfile::Builder::new()
         .prefix("nix2image-bench-")
@@ -66,17 +77,22 @@ fn tools(workspace: &Workspace) -> Result<Tools> {
     Ok(Tools {
         path: workspace.shell.var_os("PATH").unwrap_or_default(),
         builder,
-        peers: workspace.target.join("release"),
+        peers,
         scripts: workspace.root.join("benches"),
         scratch,
     })
 }
 
-/// The runs of each peer, in the order of [`PEERS`].
-fn measure(tools: &Tools, row: &Row, size: Size) -> Result<Vec<Runs>> {
-    let mut all: Vec<Runs> = PEERS.iter().map(|_| Runs::default()).collect();
+/// The runs of each of `peers`.
+fn measure(
+    tools: &Tools,
+    row: &Row,
+    peers: &'static [Peer],
+    size: Size,
+) -> Result<Vec<(&'static Peer, Runs)>> {
+    let mut all: Vec<_> = peers.iter().map(|peer| (peer, Runs::default())).collect();
     for round in 0..size.rounds() {
-        for (peer, runs) in PEERS.iter().zip(&mut all) {
+        for (peer, runs) in &mut all {
             if round < runs.wanted(size) {
                 let run = measure::run(tools, row, peer, size, round == 0)?;
                 eprintln!("    round {}: {}: {run}", round + 1, peer.name);

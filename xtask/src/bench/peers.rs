@@ -6,14 +6,16 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::rows::Row;
+use super::forms;
+use super::rows::{Row, Source};
 
 /// Somebody who makes something of a row.
 pub(super) struct Peer {
     pub(super) name: &'static str,
     pub(super) role: Role,
+    pub(super) reads: Source,
     /// The command that leaves its result at [`Tools::image`].
-    command: fn(&Tools, &Row) -> Command,
+    pub(super) command: fn(&Tools, &Row) -> Command,
 }
 
 /// What a peer is to the others.
@@ -22,65 +24,74 @@ pub(super) enum Role {
     Ours,
     /// Makes a filesystem too.
     Other,
-    /// Makes one of a copy of the store paths.
-    OtherOfCopy,
     /// Makes one of all that has no space in its name.
     OtherWithoutSpaces,
     /// A way to read and write alone; the fastest is the limit.
     Limit,
-    /// Shows a part of the limit.
+    /// A part of what others do; it makes no filesystem.
     Part,
 }
 
+/// Those of a row of store paths.
 pub(super) const PEERS: &[Peer] = &[
     Peer {
         name: "**nix2image**",
         role: Role::Ours,
-        command: nix2image,
+        reads: Source::StorePaths,
+        command: |tools, row| nix2image(tools, &row.attrs(forms::PLAIN)),
     },
     Peer {
         name: "mkext4 0.0.3",
         role: Role::Other,
+        reads: Source::StorePaths,
         command: mkext4,
     },
     Peer {
         name: "`mke2fs -d`, of a copy made before",
-        role: Role::OtherOfCopy,
+        role: Role::Other,
+        reads: Source::Copy,
         command: mke2fs,
     },
     Peer {
         name: "nixpkgs' steps of today: cp, mkfs -d, fsck, resize2fs",
         role: Role::Other,
+        reads: Source::StorePaths,
         command: |tools, row| script(tools, row, "nixpkgs-today.sh"),
     },
     Peer {
         name: "nixpkgs' first steps: mkfs, debugfs, fsck",
         role: Role::OtherWithoutSpaces,
+        reads: Source::StorePaths,
         command: |tools, row| script(tools, row, "nixpkgs-first.sh"),
     },
     Peer {
         name: "limit, pieces of 1 MiB",
         role: Role::Limit,
+        reads: Source::StorePaths,
         command: |tools, row| limit(tools, row, "pieces-1024"),
     },
     Peer {
         name: "limit, pieces of 256 KiB",
         role: Role::Limit,
+        reads: Source::StorePaths,
         command: |tools, row| limit(tools, row, "pieces-256"),
     },
     Peer {
         name: "limit, `copy_file_range`",
         role: Role::Limit,
+        reads: Source::StorePaths,
         command: |tools, row| limit(tools, row, "copy_file_range"),
     },
     Peer {
         name: "limit, `sendfile`",
         role: Role::Limit,
+        reads: Source::StorePaths,
         command: |tools, row| limit(tools, row, "sendfile"),
     },
     Peer {
         name: "the limit's walk and reading, without writing",
         role: Role::Part,
+        reads: Source::StorePaths,
         command: |tools, row| limit(tools, row, "read"),
     },
 ];
@@ -91,7 +102,7 @@ pub(super) struct Tools {
     pub(super) path: OsString,
     /// The static binary.
     pub(super) builder: PathBuf,
-    /// The directory of `limit` and `mkext4`.
+    /// The directory of the programs of `benches/peers`.
     pub(super) peers: PathBuf,
     /// The directory of the scripts.
     pub(super) scripts: PathBuf,
@@ -118,34 +129,20 @@ impl Tools {
     }
 }
 
-impl Peer {
-    pub(super) fn command(&self, tools: &Tools, row: &Row) -> Command {
-        (self.command)(tools, row)
-    }
-
-    /// The file that names what it reads.
-    pub(super) fn list<'row>(&self, row: &'row Row) -> &'row Path {
-        if self.role == Role::OtherOfCopy {
-            &row.staged_list
-        } else {
-            &row.list
-        }
-    }
-}
-
-/// As Nix runs a builder: with its attributes in a file.
-fn nix2image(tools: &Tools, row: &Row) -> Command {
+/// As Nix runs a builder: with its attributes in a file, and a place for temporary files.
+pub(super) fn nix2image(tools: &Tools, attrs: &Path) -> Command {
     let mut command = Command::new(&tools.builder);
     command
-        .env("NIX_ATTRS_JSON_FILE", &row.attrs)
-        .env("NIX_BUILD_CORES", "0");
+        .env("NIX_ATTRS_JSON_FILE", attrs)
+        .env("NIX_BUILD_CORES", "0")
+        .env("TMPDIR", tools.work());
     command
 }
 
 fn mkext4(tools: &Tools, row: &Row) -> Command {
     let mut command = Command::new(tools.peers.join("mkext4"));
     command
-        .args([&row.list, &tools.image()])
+        .args([&row.list(Source::StorePaths), &tools.image()])
         .args([row.roomy_bytes(), row.roomy_inodes()].map(|number| number.to_string()));
     command
 }
@@ -164,12 +161,19 @@ fn mke2fs(tools: &Tools, row: &Row) -> Command {
 
 fn script(tools: &Tools, row: &Row, name: &str) -> Command {
     let mut command = Command::new(tools.scripts.join(name));
-    command.args([&row.list, &row.registration, &tools.image(), &tools.work()]);
+    command.args([
+        &row.list(Source::StorePaths),
+        &row.registration,
+        &tools.image(),
+        &tools.work(),
+    ]);
     command
 }
 
 fn limit(tools: &Tools, row: &Row, way: &str) -> Command {
     let mut command = Command::new(tools.peers.join("limit"));
-    command.arg(way).args([&row.list, &tools.image()]);
+    command
+        .arg(way)
+        .args([&row.list(Source::StorePaths), &tools.image()]);
     command
 }

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 use xshell::cmd;
 
-use super::peers::Tools;
+use super::forms;
+use super::peers::{PEERS, Peer, Tools};
 use super::{Size, TMPFS};
 use crate::workspace::Workspace;
 use crate::{closure, nix};
@@ -21,27 +22,45 @@ pub(super) enum Kind {
     Closure,
     CrowdedDirectory,
     LargeFiles,
+    /// The closure again, in each form in which one can be given.
+    Forms,
 }
 
-pub(super) const KINDS: [Kind; 3] = [Kind::Closure, Kind::CrowdedDirectory, Kind::LargeFiles];
+pub(super) const KINDS: [Kind; 4] = [
+    Kind::Closure,
+    Kind::CrowdedDirectory,
+    Kind::LargeFiles,
+    Kind::Forms,
+];
+
+/// What a peer reads.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// In the store.
+    StorePaths,
+    /// A copy of them, as they stand in an image.
+    Copy,
+    /// Of all of them, as [`forms`] makes it.
+    Export,
+    ZstdExport,
+    BinaryCache,
+}
 
 /// Store paths, ready to be measured on.
 pub(super) struct Row {
     pub(super) name: String,
-    /// Names the store paths, one a line.
-    pub(super) list: PathBuf,
+    /// The store path that refers to all others.
+    pub(super) top: String,
     /// As `nix-store --dump-db` writes it.
     pub(super) registration: PathBuf,
-    /// The structured attributes of a derivation that makes an image of them.
-    pub(super) attrs: PathBuf,
-    /// A copy of the store paths, as they stand in an image.
+    /// A copy of the store paths, as they stand in an image; there if a peer reads it.
     pub(super) staged: PathBuf,
-    /// Names `staged`.
-    pub(super) staged_list: PathBuf,
     pub(super) content: Content,
     pub(super) store_paths: usize,
     /// The store path that was made for the row.
     synthetic: Option<String>,
+    /// On the disk, for all that peers are given.
+    directory: PathBuf,
 }
 
 /// What store paths consist of.
@@ -63,11 +82,11 @@ const GIB: u64 = 1 << 30;
 /// A store path as `exportReferencesGraph` describes it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Valid {
-    path: String,
+pub(super) struct Valid {
+    pub(super) path: String,
     nar_hash: String,
     nar_size: u64,
-    references: Vec<String>,
+    pub(super) references: Vec<String>,
 }
 
 /// Makes the store paths of a row, and all that goes with them.
@@ -76,7 +95,7 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
     let directory = workspace.target.join("bench");
     shell.create_dir(&directory)?;
     let (top, synthetic) = match kind {
-        Kind::Closure => (system_closure(workspace, &directory, size)?, None),
+        Kind::Closure | Kind::Forms => (system_closure(workspace, &directory, size)?, None),
         Kind::CrowdedDirectory | Kind::LargeFiles => {
             let path = synthetic(workspace, &directory, kind, size)?;
             (path.clone(), Some(path))
@@ -98,32 +117,27 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
         "nix2image": { "version": 1, "graphs": ["closure"], "ext4": { "label": "nixos" } },
     });
 
-    let staged = directory.join("staged");
-    shell.remove_path(&staged)?;
-    let store = staged.join("nix/store");
-    shell.create_dir(&store)?;
-    cmd!(shell, "cp -a -t {store} {paths...}").quiet().run()?;
-    shell.write_file(staged.join("nix-path-registration"), &registration)?;
-
     let mut content = Content::default();
     for path in paths {
         content.count(Path::new(path))?;
     }
     let row = Row {
         name: kind.name(size),
-        list: directory.join("list"),
+        top,
         registration: directory.join("registration"),
-        attrs: directory.join("attrs.json"),
-        staged_list: directory.join("staged-list"),
         content,
         store_paths: paths.len(),
         synthetic,
-        staged,
+        staged: directory.join("staged"),
+        directory,
     };
-    shell.write_file(&row.list, paths.join("\n"))?;
+    shell.write_file(row.list(Source::StorePaths), paths.join("\n"))?;
     shell.write_file(&row.registration, registration)?;
-    shell.write_file(&row.attrs, attrs.to_string())?;
-    shell.write_file(&row.staged_list, row.staged.as_os_str().as_bytes())?;
+    shell.write_file(row.attrs(forms::PLAIN), attrs.to_string())?;
+    match kind {
+        Kind::Forms => forms::prepare(workspace, &row, paths, &attrs)?,
+        _ => row.stage(workspace, paths)?,
+    }
     row.check_memory()?;
     Ok(row)
 }
@@ -160,7 +174,7 @@ fn synthetic(workspace: &Workspace, directory: &Path, kind: Kind, size: Size) ->
 }
 
 /// Reads what `nix-store --dump-db` writes.
-fn parse_registration(text: &str) -> Result<Vec<Valid>> {
+pub(super) fn parse_registration(text: &str) -> Result<Vec<Valid>> {
     let mut lines = text.lines();
     let mut paths = Vec::new();
     while let Some(path) = lines.next() {
@@ -187,6 +201,41 @@ fn parse_registration(text: &str) -> Result<Vec<Valid>> {
 }
 
 impl Row {
+    /// The file that names what is read, one a line.
+    pub(super) fn list(&self, source: Source) -> PathBuf {
+        self.directory.join(match source {
+            Source::StorePaths => "list",
+            Source::Copy => "staged-list",
+            Source::Export => "export-list",
+            Source::ZstdExport => "zstd-export-list",
+            Source::BinaryCache => "binary-cache-list",
+        })
+    }
+
+    /// The structured attributes of a derivation that makes an image of the closure in
+    /// the form `form`.
+    pub(super) fn attrs(&self, form: &str) -> PathBuf {
+        self.directory.join(format!("attrs-{form}.json"))
+    }
+
+    /// Where the closure stands in other forms.
+    pub(super) fn forms(&self) -> PathBuf {
+        self.directory.join("forms")
+    }
+
+    fn stage(&self, workspace: &Workspace, paths: &[&str]) -> Result<()> {
+        let shell = &workspace.shell;
+        let staged = &self.staged;
+        shell.remove_path(staged)?;
+        let store = staged.join("nix/store");
+        shell.create_dir(&store)?;
+        cmd!(shell, "cp -a -t {store} {paths...}").quiet().run()?;
+        let registration = staged.join("nix-path-registration");
+        shell.copy_file(&self.registration, registration)?;
+        shell.write_file(self.list(Source::Copy), staged.as_os_str().as_bytes())?;
+        Ok(())
+    }
+
     /// Bytes of an image with room for all: for those who cannot tell themselves.
     pub(super) fn roomy_bytes(&self) -> u64 {
         let needed = self.content.block_bytes + self.content.entries * 1024;
@@ -202,6 +251,7 @@ impl Row {
     pub(super) fn clean_up(&self, workspace: &Workspace) -> Result<()> {
         let shell = &workspace.shell;
         shell.remove_path(&self.staged)?;
+        shell.remove_path(self.forms())?;
         if let Some(path) = &self.synthetic {
             cmd!(shell, "nix-store --delete {path}")
                 .quiet()
@@ -237,9 +287,18 @@ pub(super) fn meminfo(name: &str) -> Result<u64> {
 }
 
 impl Kind {
+    /// Who is measured on it.
+    pub(super) fn peers(self) -> &'static [Peer] {
+        match self {
+            Self::Forms => forms::FORMS,
+            _ => PEERS,
+        }
+    }
+
     pub(super) fn name(self, size: Size) -> String {
         let (files, bytes) = self.files(size);
         match self {
+            Self::Forms => "the same closure, in other forms".into(),
             Self::Closure => match size {
                 Size::Quick => "the small closure".into(),
                 Size::Full => "the closure of `tests/closures/system.txt`".into(),
@@ -252,7 +311,7 @@ impl Kind {
     /// How many files a made row has, and the bytes of each.
     fn files(self, size: Size) -> (u64, u64) {
         match (self, size) {
-            (Self::Closure, _) => (0, 0),
+            (Self::Closure | Self::Forms, _) => (0, 0),
             (Self::CrowdedDirectory, Size::Quick) => (3_000, 1_000),
             (Self::CrowdedDirectory, Size::Full) => (100_000, 1_000),
             (Self::LargeFiles, Size::Quick) => (2, 64 * MIB),

@@ -7,8 +7,8 @@ use anyhow::Result;
 use xshell::cmd;
 
 use super::Size;
-use super::measure::{Outcome, Runs};
-use super::peers::{PEERS, Role};
+use super::measure::{Measured, Outcome, Runs};
+use super::peers::Role;
 use super::rows::{Row, meminfo};
 use crate::workspace::Workspace;
 
@@ -51,10 +51,10 @@ pub(super) fn head(workspace: &Workspace, size: Size) -> Result<String> {
     ))
 }
 
-/// The lines of a row, given the runs of all [`PEERS`].
-pub(super) fn lines(row: &Row, all: &[Runs]) -> String {
+/// The lines of a row.
+pub(super) fn lines(row: &Row, measured: &Measured) -> String {
     let of = |role| {
-        let peers = PEERS.iter().zip(all);
+        let peers = measured.iter();
         peers.filter_map(move |(peer, runs)| (peer.role == role).then(|| runs.median())?)
     };
     let ours = of(Role::Ours).min();
@@ -67,7 +67,7 @@ pub(super) fn lines(row: &Row, all: &[Runs]) -> String {
         row.store_paths,
         row.content.names_with_space,
     )];
-    for (peer, runs) in PEERS.iter().zip(all) {
+    for (peer, runs) in measured {
         let is_limit = peer.role == Role::Limit && runs.median() == limit;
         let name = match row.content.names_with_space {
             _ if is_limit => format!("**{}**", peer.name),
@@ -102,10 +102,11 @@ fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
         outcome => (format!("{:.2}, {outcome}", seconds(0)), "("),
     };
     let [ours, limit] = bases.map(|base| {
-        let base = base.map_or(f64::NAN, |base| base.as_secs_f64());
-        let ratio = seconds(times.len() / 2) / base;
-        let end = if bound == "(" { ")" } else { "" };
-        format!("{bound}{ratio:.2}{end}")
+        base.map_or(String::new(), |base| {
+            let ratio = seconds(times.len() / 2) / base.as_secs_f64();
+            let end = if bound == "(" { ")" } else { "" };
+            format!("{bound}{ratio:.2}{end}")
+        })
     });
     let image = match first.outcome {
         Outcome::Done | Outcome::Unclean => megabytes(first.image_bytes).to_string(),
