@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::directory::Style;
 use super::features::{Feature, Features};
@@ -305,11 +305,11 @@ impl HashSeed {
     /// that a UUID has one seed for ever.
     #[must_use]
     pub fn of(uuid: Uuid) -> Self {
-        let mut hash = Sha256::new();
+        let mut hash = Context::new(&SHA256);
         hash.update(b"nix2image ext4 directory hash seed");
-        hash.update(uuid.0);
+        hash.update(&uuid.0);
         let mut seed = [0; 16];
-        seed.copy_from_slice(&hash.finalize()[..16]);
+        seed.copy_from_slice(&hash.finish().as_ref()[..16]);
         Self(seed)
     }
 }

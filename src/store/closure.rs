@@ -44,6 +44,8 @@ pub struct ClosurePath {
     pub ca: Option<String>,
     /// Where its content is taken from, and the input that has it.
     pub content: (Content, String),
+    /// Who says so of the references, as `byte 5 of the export /x`.
+    said_by: String,
     /// The same content in other streams, each with its input.
     duplicates: Vec<(Tree, String)>,
 }
@@ -66,13 +68,15 @@ pub enum ClosureError {
     },
     /// A path refers to one that no input has.
     #[error(
-        "{path} refers to {reference}, which is in no graph, export or binary cache that was given; give one that leads to it"
+        "{path} refers to {reference}, says {said_by}; no graph, export or binary cache that was given has it, so give one that leads to it"
     )]
     Incomplete {
         /// The path that refers.
         path: StorePath,
         /// The path that is missing.
         reference: StorePath,
+        /// Who says so, as `byte 5 of the export /x`.
+        said_by: String,
     },
 }
 
@@ -181,6 +185,7 @@ impl Closure {
                     return Err(ClosureError::Incomplete {
                         path: member.path.clone(),
                         reference: reference.clone(),
+                        said_by: member.said_by.clone(),
                     });
                 }
             }
@@ -273,6 +278,10 @@ fn agreed(mut members: Vec<(String, Member)>) -> Result<ClosurePath, ClosureErro
         nar,
         references: member.references,
         ca,
+        said_by: match member.offset {
+            None => input.clone(),
+            Some(offset) => format!("byte {offset} of {input}"),
+        },
         content: (member.content, input),
         duplicates: members
             .into_iter()
@@ -336,6 +345,7 @@ mod tests {
             nar: Some(digest(0)),
             references: references.chars().map(path).collect(),
             ca: None,
+            offset: None,
             content: Content::Live,
         }
     }
@@ -388,14 +398,18 @@ mod tests {
 
     #[test]
     fn a_reference_to_what_is_not_there_is_named() {
-        let members = vec![member('b', ""), member('a', "bc")];
-        assert_eq!(
-            Closure::new([input("one", members)]).unwrap_err(),
-            ClosureError::Incomplete {
-                path: path('a'),
-                reference: path('c'),
-            }
-        );
+        for (offset, said_by) in [(None, "one"), (Some(5), "byte 5 of one")] {
+            let mut members = vec![member('b', ""), member('a', "bc")];
+            members[1].offset = offset;
+            assert_eq!(
+                Closure::new([input("one", members)]).unwrap_err(),
+                ClosureError::Incomplete {
+                    path: path('a'),
+                    reference: path('c'),
+                    said_by: said_by.into(),
+                }
+            );
+        }
     }
 
     #[test]

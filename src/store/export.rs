@@ -289,6 +289,7 @@ fn read_members(
         if !seen.insert(path.clone()) {
             return Err(ExportFault::Twice { offset, path });
         }
+        let offset = Some(reader.position());
         let references = references(reader)?;
         skip_deriver(reader)?;
         if number(reader, [0, 1], "0, or 1 before a signature")? == 1 {
@@ -299,6 +300,7 @@ fn read_members(
             nar: None,
             references,
             ca: None,
+            offset,
             content: Content::Stream(tree),
         });
     }

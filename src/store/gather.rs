@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
+use rayon::prelude::*;
+
 use super::cache::{CacheError, read_cache};
 use super::export::{ExportError, open_export, read_export};
 use super::text_graph::{TextGraphError, parse_text_graph};
@@ -77,10 +79,12 @@ pub fn gather(
     mtime: Timestamp,
     interrupt: &AtomicBool,
 ) -> Result<Closure, GatherError> {
-    let inputs: Vec<Input> = forms
-        .into_iter()
+    // All at once: what is compressed keeps one thread busy. The first error counts.
+    let inputs: Vec<Result<Input, GatherError>> = forms
+        .into_par_iter()
         .map(|form| input(form, mtime, interrupt))
-        .collect::<Result<_, _>>()?;
+        .collect();
+    let inputs: Vec<Input> = inputs.into_iter().collect::<Result<_, _>>()?;
     let mut closure = Closure::new(inputs)?;
     closure.check_duplicates()?;
     Ok(closure)

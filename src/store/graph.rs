@@ -53,6 +53,7 @@ impl From<Graph> for Input {
             }),
             references: valid.references,
             ca: valid.ca,
+            offset: None,
             content: Content::Live,
         };
         Self {

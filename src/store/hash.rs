@@ -51,6 +51,14 @@ impl NarHash {
     }
 }
 
+impl From<ring::digest::Context> for NarHash {
+    /// Of all bytes so far, which are hashed by SHA-256.
+    fn from(hash: ring::digest::Context) -> Self {
+        let bytes = hash.finish().as_ref().try_into();
+        Self(bytes.expect("a SHA-256 has 32 bytes"))
+    }
+}
+
 impl FromStr for NarHash {
     type Err = NarHashError;
 

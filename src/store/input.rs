@@ -34,6 +34,8 @@ pub struct Member {
     pub references: Vec<StorePath>,
     /// The content address, if it has one and the input knows.
     pub ca: Option<String>,
+    /// The byte of the input from which on references are listed, if it is a file.
+    pub offset: Option<u64>,
     /// Where its content is.
     pub content: Content,
 }

@@ -99,6 +99,7 @@ pub fn parse_text_graph(text: &[u8]) -> Result<Vec<Member>, TextGraphError> {
 }
 
 fn parse_member(lines: &mut Lines<'_>) -> Result<Member, TextGraphError> {
+    let offset = Some(lines.here().offset);
     let path = lines.store_path("store path")?;
     parse_deriver(lines)?;
     let count = parse_count(lines)?;
@@ -113,6 +114,7 @@ fn parse_member(lines: &mut Lines<'_>) -> Result<Member, TextGraphError> {
         nar: None,
         references,
         ca: None,
+        offset,
         content: Content::Live,
     })
 }

@@ -298,6 +298,7 @@ mod tests {
             nar: None,
             references: Vec::new(),
             ca: None,
+            offset: None,
             content: Content::Stream(tree.clone()),
         };
         let input = Input {
@@ -381,6 +382,7 @@ mod tests {
             }),
             references: Vec::new(),
             ca: None,
+            offset: None,
             content: Content::Live,
         });
         let closure = Closure::new([input]).unwrap();

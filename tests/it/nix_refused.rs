@@ -148,8 +148,8 @@ fn a_closure_that_lacks_a_path_is_refused_with_both_names() {
         builder,
         2,
         &format!(
-            "{referrer} refers to {missing}, which is in no graph, export or binary cache that \
-             was given; give one that leads to it"
+            "{referrer} refers to {missing}, says the graph \"closure\"; no graph, export or \
+             binary cache that was given has it, so give one that leads to it"
         ),
     );
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use lzma_rust2::XzReader;
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::parallel::for_each_index;
 use super::{CacheError, Compression, Narinfo, open};
@@ -67,6 +67,7 @@ fn member((narinfo, tree): (Narinfo, Tree)) -> Member {
         nar: Some(narinfo.nar),
         references: narinfo.references,
         ca: narinfo.ca,
+        offset: None,
         content: Content::Stream(tree),
     }
 }
@@ -112,7 +113,7 @@ impl NarFile<'_> {
     ) -> Result<(), CacheError> {
         let mut file = Hashing {
             file,
-            hash: self.narinfo.file_hash.map(|_| Sha256::new()),
+            hash: self.narinfo.file_hash.map(|_| Context::new(&SHA256)),
         };
         let filled = if self.narinfo.compression == Compression::Zstd {
             zstd::Decoder::new(&mut file)
@@ -136,7 +137,7 @@ impl NarFile<'_> {
         }
         match file.hash {
             // Both decoders have read the file up to its end.
-            Some(hash) => self.check_hash(NarHash(hash.finalize().into())),
+            Some(hash) => self.check_hash(hash.into()),
             None => Ok(()),
         }
     }
@@ -196,7 +197,7 @@ impl NarFile<'_> {
 /// A file that is hashed while it is read, if that is asked for.
 struct Hashing<R> {
     file: R,
-    hash: Option<Sha256>,
+    hash: Option<Context>,
 }
 
 impl<R: Read> Read for Hashing<R> {

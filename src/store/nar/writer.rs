@@ -1,8 +1,9 @@
 //! Writing a NAR, event by event.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
-use sha2::{Digest, Sha256};
+use ring::digest::{Context, SHA256};
 
 use super::MAGIC;
 use crate::store::NarHash;
@@ -295,17 +296,34 @@ fn read_some(from: &mut impl Read, buffer: &mut [u8]) -> Result<usize, NarError>
 }
 
 /// Takes a NAR and keeps its hash and its size.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct HashingWriter {
-    hash: Sha256,
+    hash: Context,
     size: u64,
+}
+
+impl Default for HashingWriter {
+    fn default() -> Self {
+        Self {
+            hash: Context::new(&SHA256),
+            size: 0,
+        }
+    }
+}
+
+impl fmt::Debug for HashingWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HashingWriter")
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HashingWriter {
     /// The hash of the bytes so far, and their number.
     #[must_use]
     pub fn finish(self) -> (NarHash, u64) {
-        (NarHash(self.hash.finalize().into()), self.size)
+        (self.hash.into(), self.size)
     }
 }
 

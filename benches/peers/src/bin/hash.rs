@@ -15,8 +15,8 @@ use anyhow::{Context as _, Result, bail};
 use nix2image_peers::store_paths;
 use nix2image_peers::walk::{self, Directory};
 use rayon::prelude::*;
+use ring::digest::{self, SHA256};
 use rustix::fs::{Mode, OFlags};
-use sha2::{Digest as _, Sha256};
 
 /// What is read at once: it stays in a core's own cache until it is hashed.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -60,8 +60,8 @@ impl Content {
         })
     }
 
-    fn hash(&self, buffer: &mut [u8]) -> Result<[u8; 32]> {
-        let mut hasher = Sha256::new();
+    fn hash(&self, buffer: &mut [u8]) -> Result<digest::Digest> {
+        let mut hasher = digest::Context::new(&SHA256);
         for Directory { path, files } in &self.directories {
             if files.is_empty() {
                 continue;
@@ -82,6 +82,6 @@ impl Content {
                 }
             }
         }
-        Ok(hasher.finalize().into())
+        Ok(hasher.finish())
     }
 }
