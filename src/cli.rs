@@ -4,9 +4,14 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use nix2image::install::ENTER_COMMAND;
 use nix2image::prepare_root::PrepareRoot;
 use nix2image::store::{Form, StorePath, StorePathError};
 use nix2image::tree::Timestamp;
+
+mod install;
+
+pub(crate) use install::{InstallArguments, Installing};
 
 /// Nix closures in, bootable disk images out.
 ///
@@ -28,6 +33,17 @@ pub(crate) enum Command {
     /// has. On a root that is filled already, what is missing is added, and a profile gets
     /// a new generation if it changes. Killed and run again, it goes on.
     PrepareRoot(PrepareRootArguments),
+    /// Install a NixOS that boots on a disk that is mounted in a directory.
+    ///
+    /// The root is prepared, and the system installs its boot loader. Only root can do that.
+    /// docs/install.md says more.
+    Install(InstallArguments),
+    /// Serve `install`, which starts this itself.
+    #[command(name = ENTER_COMMAND, hide = true)]
+    EnterRoot {
+        /// What is to be done.
+        order: String,
+    },
 }
 
 #[derive(Args)]
@@ -65,8 +81,11 @@ pub(crate) struct ArgumentError {
     source: StorePathError,
 }
 
-/// By this name the program is its own command.
-const PREPARE_ROOT_NAME: &str = "nixos-prepare-root";
+/// By these names the program is one of its commands.
+const NAMES: [(&str, &str); 2] = [
+    ("nixos-prepare-root", "prepare-root"),
+    ("nixos-install", "install"),
+];
 
 /// The time of everything that is made, as in an image without one.
 const TIME: Timestamp = Timestamp::from_seconds(1);
@@ -76,8 +95,11 @@ impl Arguments {
     pub(crate) fn read(command_line: impl IntoIterator<Item = OsString>) -> Self {
         let mut words: Vec<_> = command_line.into_iter().collect();
         let called = words.first().and_then(|name| Path::new(name).file_name());
-        if called == Some(OsStr::new(PREPARE_ROOT_NAME)) {
-            words.insert(1, "prepare-root".into());
+        if let Some((_, command)) = NAMES
+            .iter()
+            .find(|(name, _)| called == Some(OsStr::new(name)))
+        {
+            words.insert(1, command.into());
         }
         Self::parse_from(words)
     }

@@ -29,6 +29,7 @@ pub mod directory;
 pub mod error;
 pub mod ext4;
 pub mod image;
+pub mod install;
 pub mod prepare_root;
 pub mod progress;
 pub mod records;

@@ -12,16 +12,17 @@ use nix2image::attrs::{Attrs, AttrsError, Places};
 use nix2image::build::{BuildError, build};
 use nix2image::error::Chain;
 use nix2image::image::Interrupt;
+use nix2image::install::{self, Ending, InstallError};
 use nix2image::prepare_root::{PrepareRootError, prepare_root};
 use nix2image::progress::Progress;
 use nix2image::spec::{Spec, SpecError};
 use nix2image::tree::Timestamp;
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 mod cli;
 
-use cli::{ArgumentError, Arguments, Command, PrepareRootArguments};
+use cli::{ArgumentError, Arguments, Command, InstallArguments, Installing, PrepareRootArguments};
 
 /// Why the process fails.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,8 @@ enum Failure {
     Argument(#[from] ArgumentError),
     #[error(transparent)]
     PrepareRoot(#[from] Box<PrepareRootError>),
+    #[error(transparent)]
+    Install(#[from] InstallError),
 }
 
 /// Bytes of stack of each thread: the walk through an image descends with its
@@ -54,9 +57,11 @@ fn main() -> ExitCode {
     let done = match Arguments::read(env::args_os()).command {
         None => build_image(),
         Some(Command::PrepareRoot(arguments)) => prepare(arguments),
+        Some(Command::Install(arguments)) => install(arguments),
+        Some(Command::EnterRoot { order }) => Ok(install::serve(&order)),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit_code) => exit_code,
         Err(failure) => {
             // Without standard error, the exit code is left.
             let _ = writeln!(io::stderr(), "nix2image: error: {}", Chain(&failure));
@@ -65,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn build_image() -> Result<(), Failure> {
+fn build_image() -> Result<ExitCode, Failure> {
     let places = Places {
         attrs_json_file: env::var_os("NIX_ATTRS_JSON_FILE").map(Into::into),
         build_top: env::var_os("NIX_BUILD_TOP").map(Into::into),
@@ -74,18 +79,50 @@ fn build_image() -> Result<(), Failure> {
     let spec = Spec::new(Attrs::read(&places)?, now())?;
     start_threads()?;
     build(spec, &interrupt_by_signals()?, Progress::Nix).map_err(Box::new)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn prepare(arguments: PrepareRootArguments) -> Result<(), Failure> {
+fn prepare(arguments: PrepareRootArguments) -> Result<ExitCode, Failure> {
     let request = arguments.request()?;
     start_threads()?;
-    let progress = match env::var_os("NIX_BUILD_TOP") {
+    prepare_root(request, &interrupt_by_signals()?, progress()).map_err(Box::new)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn install(arguments: InstallArguments) -> Result<ExitCode, Failure> {
+    let state_directory = env::var_os("NIX_STATE_DIR").map(Into::into);
+    match arguments.request(state_directory) {
+        Installing::System(request) => {
+            start_threads()?;
+            install::install(*request, &interrupt_by_signals()?, progress())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Installing::Command { root, command } => {
+            // What is typed at the terminal is for the command.
+            for signal in [SIGINT, SIGQUIT] {
+                signal_hook::flag::register(signal, Arc::default()).map_err(Failure::Signals)?;
+            }
+            let interrupt = interrupt_by(&[SIGHUP, SIGTERM])?;
+            let ending = install::chroot(&root, command, &interrupt)?;
+            Ok(exit_code_of(ending))
+        }
+    }
+}
+
+/// A program's exit code, or what a shell makes of the signal that ended it.
+fn exit_code_of(ending: Ending) -> ExitCode {
+    let code = match ending {
+        Ending::Code(code) => code,
+        Ending::Signal(signal) => 128 + signal,
+    };
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+fn progress() -> Progress {
+    match env::var_os("NIX_BUILD_TOP") {
         Some(_) => Progress::Nix,
         None => Progress::Silent,
-    };
-    prepare_root(request, &interrupt_by_signals()?, progress).map_err(Box::new)?;
-    Ok(())
+    }
 }
 
 fn now() -> Timestamp {
@@ -114,9 +151,13 @@ fn start_threads() -> Result<(), Failure> {
 
 /// A request to stop that is made when somebody ends the process.
 fn interrupt_by_signals() -> Result<Interrupt, Failure> {
+    interrupt_by(&[SIGHUP, SIGINT, SIGTERM])
+}
+
+fn interrupt_by(signals: &[i32]) -> Result<Interrupt, Failure> {
     let interrupt = Interrupt::default();
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupt.0)).map_err(Failure::Signals)?;
+    for signal in signals {
+        signal_hook::flag::register(*signal, Arc::clone(&interrupt.0)).map_err(Failure::Signals)?;
     }
     Ok(interrupt)
 }
@@ -129,11 +170,13 @@ impl Failure {
             }
             Self::Build(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::PrepareRoot(error) if error.is_of_the_request() => ExitCode::from(2),
+            Self::Install(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::WorkingDirectory(_)
             | Self::Threads(_)
             | Self::Signals(_)
             | Self::Build(_)
-            | Self::PrepareRoot(_) => ExitCode::from(1),
+            | Self::PrepareRoot(_)
+            | Self::Install(_) => ExitCode::from(1),
         }
     }
 }

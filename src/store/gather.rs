@@ -10,7 +10,10 @@ use rayon::prelude::*;
 use super::cache::{CacheError, read_cache};
 use super::export::{ExportError, open_export, read_export};
 use super::text_graph::{TextGraphError, parse_text_graph};
-use super::{Closure, ClosureError, DuplicateError, Graph, Input, StorePath};
+use super::{
+    Closure, ClosureError, Content, Database, DatabaseError, DatabaseFault, DuplicateError, Graph,
+    Input, Member, NarDigest, StorePath, ValidPath,
+};
 use crate::tree::Timestamp;
 
 /// A closure, or a part of one, as a user gives it.
@@ -28,6 +31,13 @@ pub enum Form {
         cache: PathBuf,
         /// The paths.
         paths: Vec<StorePath>,
+    },
+    /// Paths, and all that they refer to, in the store of this host.
+    Store {
+        /// The directory of the store's database, `…/nix/var/nix/db`.
+        database: PathBuf,
+        /// The paths.
+        roots: Vec<StorePath>,
     },
 }
 
@@ -56,6 +66,9 @@ pub enum GatherError {
     /// A binary cache that could not be read.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// The database of this host's store could not be read, or lacks a path.
+    #[error(transparent)]
+    Database(#[from] Box<DatabaseError>),
     /// Inputs that make no closure.
     #[error(transparent)]
     Closure(#[from] ClosureError),
@@ -68,7 +81,11 @@ impl GatherError {
     /// Whether another request is needed, for this one can never be followed.
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
-        matches!(self, Self::TextGraph { .. } | Self::Closure(_))
+        match self {
+            Self::TextGraph { .. } | Self::Closure(_) => true,
+            Self::Database(error) => matches!(error.fault, DatabaseFault::NotValid { .. }),
+            _ => false,
+        }
     }
 }
 
@@ -115,5 +132,28 @@ fn input(form: Form, mtime: Timestamp, interrupt: &AtomicBool) -> Result<Input, 
             name: format!("the binary cache {}", cache.display()),
             members: read_cache(&cache, &paths, mtime, None, interrupt)?,
         },
+        Form::Store { database, roots } => Input {
+            name: "the store of this host".into(),
+            members: Database::open_read_only(&database)
+                .and_then(|database| database.closure(&roots))
+                .map_err(Box::new)?
+                .into_iter()
+                .map(live)
+                .collect(),
+        },
     })
+}
+
+/// A path that is valid in the store of this host.
+fn live(valid: ValidPath) -> Member {
+    Member {
+        path: valid.path,
+        nar: Some(NarDigest {
+            hash: valid.nar_hash,
+            size: valid.nar_size,
+        }),
+        references: valid.references,
+        ca: valid.ca,
+        content: Content::Live,
+    }
 }

@@ -16,6 +16,7 @@ mod forms;
 mod growth;
 mod harness;
 mod host_filesystems;
+mod install;
 mod mke2fs;
 mod mounted;
 mod nix;

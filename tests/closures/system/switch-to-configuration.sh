@@ -1,9 +1,11 @@
-# Records what it saw, for a test to read; fails if /etc/fail is there.
+# Records what it saw, for a test to read; fails if /etc/fail is there, and sleeps if
+# /etc/sleep is.
 shell=@shell@
 {
     echo "argument $*"
     echo "system @system@"
     $shell env | $shell sort | $shell sed 's/^/environment /'
+    echo "umask $(umask)"
     while read -r _ where kind options _; do
         echo "mount $where $kind $options"
     done < /proc/mounts
@@ -12,3 +14,4 @@ shell=@shell@
     done
 } > /saw
 [ ! -e /etc/fail ] || exit 3
+[ ! -e /etc/sleep ] || $shell sleep "$($shell head -n 1 /etc/sleep)"
