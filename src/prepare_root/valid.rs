@@ -260,6 +260,7 @@ mod tests {
             nar: Some(NAR),
             references: references.chars().map(store_path).collect(),
             ca: None,
+            offset: None,
             content: Content::Live,
         };
         let input = Input {

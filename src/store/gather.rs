@@ -154,6 +154,7 @@ fn live(valid: ValidPath) -> Member {
         }),
         references: valid.references,
         ca: valid.ca,
+        offset: None,
         content: Content::Live,
     }
 }

@@ -99,7 +99,7 @@ pub fn parse_text_graph(text: &[u8]) -> Result<Vec<Member>, TextGraphError> {
 }
 
 fn parse_member(lines: &mut Lines<'_>) -> Result<Member, TextGraphError> {
-    let offset = Some(lines.here().offset);
+    let offset = Some(lines.here().offset as u64);
     let path = lines.store_path("store path")?;
     parse_deriver(lines)?;
     let count = parse_count(lines)?;
