@@ -13,6 +13,7 @@ mod exact;
 mod extents;
 mod flash;
 mod forms;
+mod fuzz_corpus;
 mod growth;
 mod harness;
 mod host_filesystems;

@@ -1,0 +1,5 @@
+//! An attributes file of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::attributes(bytes));

@@ -1,0 +1,5 @@
+//! An export of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::export(bytes));

@@ -1,0 +1,5 @@
+//! A NAR of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::nar(bytes));

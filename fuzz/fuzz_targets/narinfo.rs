@@ -1,0 +1,5 @@
+//! A narinfo of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::narinfo(bytes));
