@@ -11,8 +11,8 @@ use super::cache::{CacheError, read_cache};
 use super::export::{ExportError, open_export, read_export};
 use super::text_graph::{TextGraphError, parse_text_graph};
 use super::{
-    Closure, ClosureError, Content, Database, DatabaseError, DatabaseFault, DuplicateError, Graph,
-    Input, Member, NarDigest, StorePath, ValidPath,
+    Closure, ClosureError, Database, DatabaseError, DatabaseFault, DuplicateError, Graph, Input,
+    Member, StorePath,
 };
 use crate::tree::Timestamp;
 
@@ -138,23 +138,8 @@ fn input(form: Form, mtime: Timestamp, interrupt: &AtomicBool) -> Result<Input, 
                 .and_then(|database| database.closure(&roots))
                 .map_err(Box::new)?
                 .into_iter()
-                .map(live)
+                .map(Member::from)
                 .collect(),
         },
     })
-}
-
-/// A path that is valid in the store of this host.
-fn live(valid: ValidPath) -> Member {
-    Member {
-        path: valid.path,
-        nar: Some(NarDigest {
-            hash: valid.nar_hash,
-            size: valid.nar_size,
-        }),
-        references: valid.references,
-        ca: valid.ca,
-        offset: None,
-        content: Content::Live,
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Content, Input, Member, NarDigest, ValidPath};
+use super::{Input, Member, ValidPath};
 
 /// One attribute of `exportReferencesGraph`: some paths and all that they refer to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,20 +45,9 @@ impl Graph {
 
 impl From<Graph> for Input {
     fn from(graph: Graph) -> Self {
-        let member = |valid: ValidPath| Member {
-            path: valid.path,
-            nar: Some(NarDigest {
-                hash: valid.nar_hash,
-                size: valid.nar_size,
-            }),
-            references: valid.references,
-            ca: valid.ca,
-            offset: None,
-            content: Content::Live,
-        };
         Self {
             name: format!("the graph {:?}", graph.name),
-            members: graph.paths.into_iter().map(member).collect(),
+            members: graph.paths.into_iter().map(Member::from).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@
 //! Deriver and signatures are known to some forms and are dropped, so that all of them
 //! give the same image. [`Closure`](super::Closure) is what several inputs agree on.
 
-use super::{NarHash, StorePath};
+use super::{NarHash, StorePath, ValidPath};
 use crate::tree::Tree;
 
 /// One input, with all that it says.
@@ -56,4 +56,21 @@ pub enum Content {
     Live,
     /// In a stream: what its NAR describes, with files whose bytes lie in it.
     Stream(Tree),
+}
+
+impl From<ValidPath> for Member {
+    /// A path that is valid in the host's store.
+    fn from(valid: ValidPath) -> Self {
+        Self {
+            path: valid.path,
+            nar: Some(NarDigest {
+                hash: valid.nar_hash,
+                size: valid.nar_size,
+            }),
+            references: valid.references,
+            ca: valid.ca,
+            offset: None,
+            content: Content::Live,
+        }
+    }
 }

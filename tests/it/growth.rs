@@ -2,7 +2,6 @@
 //! of QEMU's, first to 64 GiB and then to 1 TiB.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::process::Command;
 
 use nix2image::ext4::{Features, Options};
@@ -61,7 +60,7 @@ fn grows(options: &Options) {
 
     let initrd = image.path().with_file_name("initrd");
     fs::write(&initrd, self::initrd(&large)).unwrap();
-    let console = boot(&initrd, &image.path());
+    let console = Machine::boot_linux(&initrd, &image.path());
     for line in [
         "on-line resizing required",
         "The filesystem on /dev/vda is now 16777216 (4k) blocks long.",
@@ -92,25 +91,6 @@ fn grows(options: &Options) {
         (8 << 10..=16 << 10).contains(&inode_ratio),
         "{inode_ratio} bytes of disk for each inode"
     );
-}
-
-/// Runs the machine to its end; gives what it said.
-#[track_caller]
-fn boot(initrd: &Path, disk: &Path) -> String {
-    let kernel = env::kernel().join("vmlinuz");
-    // Init's environment is what the kernel does not understand of its command line.
-    let modules = DISK_MODULES.join(" ");
-    let command_line = format!("console=ttyS0 panic=-1 quiet no_timer_check \"MODULES={modules}\"");
-    let arguments = [
-        "-kernel",
-        kernel.to_str().unwrap(),
-        "-initrd",
-        initrd.to_str().unwrap(),
-        "-append",
-        &command_line,
-    ];
-    let console = Machine::start("x86_64", &arguments, disk).finish();
-    console.replace("\r\n", "\n")
 }
 
 /// The machine's own files: the script, what it runs, and the SHA-256 of `large`.

@@ -219,19 +219,7 @@ fn a_booted_image_runs_its_own_nix() {
     let image = image(&systems);
     let initrd = image.with_file_name("initrd");
     fs::write(&initrd, self::initrd()).unwrap();
-    let kernel = env::kernel().join("vmlinuz");
-    let modules = qemu::DISK_MODULES.join(" ");
-    let command_line = format!("console=ttyS0 panic=-1 quiet no_timer_check \"MODULES={modules}\"");
-    let arguments = [
-        "-kernel",
-        kernel.to_str().unwrap(),
-        "-initrd",
-        initrd.to_str().unwrap(),
-        "-append",
-        &command_line,
-    ];
-    let console = Machine::start("x86_64", &arguments, &image).finish();
-    let console = console.replace("\r\n", "\n");
+    let console = Machine::boot_linux(&initrd, &image);
     for line in [
         "the shell is there",
         "(current)",

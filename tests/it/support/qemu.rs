@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use super::env;
+
 /// The modules that the kernel needs for its disk, each after those that it needs.
 pub(crate) const DISK_MODULES: [&str; 6] = [
     "virtio_ring",
@@ -58,6 +60,27 @@ impl Machine {
             transcript: Vec::new(),
             seen: 0,
         }
+    }
+
+    /// Boots Debian's kernel with `initrd`, whose init finds the modules for `disk` in `MODULES`;
+    /// gives what the machine said until it ended itself.
+    #[track_caller]
+    pub(crate) fn boot_linux(initrd: &Path, disk: &Path) -> String {
+        let kernel = env::kernel().join("vmlinuz");
+        // Init's environment is what the kernel does not understand of its command line.
+        let modules = DISK_MODULES.join(" ");
+        let command_line =
+            format!("console=ttyS0 panic=-1 quiet no_timer_check \"MODULES={modules}\"");
+        let arguments = [
+            "-kernel",
+            kernel.to_str().unwrap(),
+            "-initrd",
+            initrd.to_str().unwrap(),
+            "-append",
+            &command_line,
+        ];
+        let console = Self::start("x86_64", &arguments, disk).finish();
+        console.replace("\r\n", "\n")
     }
 
     /// Types `text`.
