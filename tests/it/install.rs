@@ -95,7 +95,8 @@ impl Disk {
 /// The store path of one of the systems.
 #[track_caller]
 fn build(name: &str) -> String {
-    let expression = Systems::new().expression(&format!("systems.{name}"));
+    let systems = Systems::new();
+    let expression = systems.expression(&format!("systems.{name}"));
     Nix::Machine.build(&["--expr", &expression])
 }
 
