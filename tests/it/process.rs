@@ -103,10 +103,11 @@ fn an_image_appears_at_out_with_phases_and_sizes_on_standard_error() {
     let stderr = stderr(&output);
     assert!(output.status.success(), "{stderr}");
     let lines: Vec<_> = stderr.lines().collect();
-    let [scanning, writing, checking, summary] = lines[..] else {
+    let [gathering, scanning, writing, checking, summary] = lines[..] else {
         panic!("{stderr}")
     };
     for (line, phase) in [
+        (gathering, "gathering"),
         (scanning, "scanning"),
         (writing, "writing"),
         (checking, "checking"),
