@@ -52,7 +52,7 @@ pub fn write(pieces: &Pieces, file: &File, interrupt: &Interrupt) -> Result<(), 
     write_watched(pieces, file, &(), || Ok(()), interrupt)
 }
 
-/// Writes an image as [`write`] does, and shows what is marked in it to `watch`. When all
+/// Writes an image as [`write()`] does, and shows what is marked in it to `watch`. When all
 /// but what is late has been written, `finish` gives what is late, or says why there shall
 /// be no image.
 pub fn write_watched<E: From<WriteError>>(
