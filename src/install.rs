@@ -4,7 +4,7 @@
 //!    root's, the closure is what the host's store knows.
 //! 2. [`prepare_root`] lays the files.
 //! 3. The system's own programs are run in the root: they install the boot loader and ask
-//!    for root's password. They see mounts that nobody else sees ([`mod@enter`] says how), and
+//!    for root's password. They see mounts that nobody else sees (`enter.rs` says how), and
 //!    nothing of them is left, however this ends.
 
 use std::ffi::OsString;
