@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick]`.
+//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick | --forms]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
 //! missing. Results go to stdout, what is being done to stderr.
@@ -29,8 +29,9 @@ usage: cargo xtask COMMAND
   build          the static binary; its path is the last line on stdout
   test [--full]  everything that proves the project; --full adds what is longer
   demo           an image of a small closure, made by a real nix-build in its sandbox
-  bench [--quick]
-                 our speed and memory beside others', as a table; --quick on less";
+  bench [--quick | --forms]
+                 our speed and memory beside others', as a table; --quick on less,
+                 --forms of one closure in all its forms alone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,8 +41,13 @@ fn main() -> ExitCode {
         ["test"] => |workspace| proof::command(workspace, proof::Extent::Usual),
         ["test", "--full"] => |workspace| proof::command(workspace, proof::Extent::Full),
         ["demo"] => demo::command,
-        ["bench"] => |workspace| bench::command(workspace, bench::Size::Full),
-        ["bench", "--quick"] => |workspace| bench::command(workspace, bench::Size::Quick),
+        ["bench"] => |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::All),
+        ["bench", "--quick"] => {
+            |workspace| bench::command(workspace, bench::Size::Quick, bench::Rows::All)
+        }
+        ["bench", "--forms"] => {
+            |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::Forms)
+        }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

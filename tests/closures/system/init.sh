@@ -7,7 +7,8 @@ experimental-features = nix-command'
 
 leave() {
     echo "$1"
-    $shell sync
+    # As a shutdown does: the filesystem is clean then.
+    $shell mount -o remount,ro / || echo "FAILED: remount"
     $shell poweroff -f
 }
 

@@ -30,19 +30,33 @@ pub(crate) enum Size {
     Full,
 }
 
+/// Which rows are measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    All,
+    /// The closure in its forms alone.
+    Forms,
+}
+
+impl Rows {
+    fn hold(self, kind: Kind) -> bool {
+        self == Self::All || matches!(kind, Kind::Forms)
+    }
+}
+
 /// Where everything is written that is measured.
 const TMPFS: &str = "/dev/shm";
 
 /// Measures all, and prints the table as it grows; below it, what we claim of the last
 /// row and of the database.
-pub(crate) fn command(workspace: &Workspace, size: Size) -> Result<()> {
+pub(crate) fn command(workspace: &Workspace, size: Size, rows: Rows) -> Result<()> {
     step("install what is missing", || {
         prerequisites::ensure(workspace, &[FOR_BUILD, FOR_DEMO, FOR_BENCH])
     })?;
     let tools = tools(workspace)?;
-    println!("{}", table::head(workspace, size)?);
+    println!("{}", table::head(workspace, size, rows)?);
     let mut claims = Vec::new();
-    for kind in rows::KINDS {
+    for kind in rows::KINDS.into_iter().filter(|kind| rows.hold(*kind)) {
         let row = step(&format!("prepare {}", kind.name(size)), || {
             rows::prepare(workspace, &tools, kind, size)
         })?;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 use xshell::cmd;
 
-use super::Size;
 use super::measure::{Measured, Outcome, Runs};
 use super::peers::Role;
 use super::rows::{Row, meminfo};
+use super::{Rows, Size};
 use crate::workspace::Workspace;
 
 const HEAD: &str = "\
@@ -17,12 +17,13 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|---|---|";
 
 /// When, where and of what; and the head of the table.
-pub(super) fn head(workspace: &Workspace, size: Size) -> Result<String> {
+pub(super) fn head(workspace: &Workspace, size: Size, rows: Rows) -> Result<String> {
     let shell = &workspace.shell;
     let read = |command: xshell::Cmd<'_>| command.quiet().ignore_stderr().read();
-    let command = match size {
-        Size::Quick => "cargo xtask bench --quick",
-        Size::Full => "cargo xtask bench",
+    let command = match (size, rows) {
+        (Size::Quick, _) => "cargo xtask bench --quick",
+        (Size::Full, Rows::All) => "cargo xtask bench",
+        (Size::Full, Rows::Forms) => "cargo xtask bench --forms",
     };
     let commit = read(cmd!(shell, "git describe --always --dirty --exclude *"))?;
     let date = read(cmd!(shell, "date --utc +%Y-%m-%d"))?;
