@@ -81,8 +81,10 @@ pub struct Late {
 #[derive(Debug)]
 pub struct Container {
     path: PathBuf,
-    /// The bytes, where they are not those of the file at `path`.
-    spool: Option<File>,
+    /// The file that holds the bytes, if it is kept open.
+    open: Option<File>,
+    /// Whether that is another than the one at `path`.
+    is_spooled: bool,
 }
 
 /// A host file as its directory, which all files in it share, and its name.
@@ -201,7 +203,18 @@ impl Container {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            spool: None,
+            open: None,
+            is_spooled: false,
+        }
+    }
+
+    /// The file at `path`, which is `file`, kept open.
+    #[must_use]
+    pub fn open(path: impl Into<PathBuf>, file: File) -> Self {
+        Self {
+            path: path.into(),
+            open: Some(file),
+            is_spooled: false,
         }
     }
 
@@ -210,7 +223,8 @@ impl Container {
     pub fn spooled(path: impl Into<PathBuf>, spool: File) -> Self {
         Self {
             path: path.into(),
-            spool: Some(spool),
+            open: Some(spool),
+            is_spooled: true,
         }
     }
 
@@ -223,13 +237,13 @@ impl Container {
     /// Whether offsets are those of what was unpacked, not of the file at the path.
     #[must_use]
     pub fn is_spooled(&self) -> bool {
-        self.spool.is_some()
+        self.is_spooled
     }
 
     /// What `read` reads from the file that holds the bytes.
     pub fn with_file<T>(&self, read: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
-        match &self.spool {
-            Some(spool) => read(spool),
+        match &self.open {
+            Some(file) => read(file),
             None => read(&File::open(&self.path)?),
         }
     }

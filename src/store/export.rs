@@ -44,7 +44,7 @@ pub fn open_export(
         return Err(ExportError::NoFile { path: path.into() });
     }
     if !begins_with_zstd(&file).map_err(open_error)? {
-        return Ok(Arc::new(Container::at(path)));
+        return Ok(Arc::new(Container::open(path, file)));
     }
     let mut spool = match spool_directory {
         Some(directory) => tempfile::tempfile_in(directory),
