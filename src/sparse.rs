@@ -33,7 +33,8 @@ pub fn find_data(tree: &mut Tree) -> Result<(), ReadError> {
 
 fn large_file(node: &mut Node) -> Option<&mut Source> {
     match &mut node.kind {
-        Kind::File(source) if source.length >= LEAST_LENGTH => Some(source),
+        // What is late cannot be read yet.
+        Kind::File(source) if source.length >= LEAST_LENGTH && !source.is_late() => Some(source),
         _ => None,
     }
 }
@@ -105,6 +106,18 @@ mod tests {
         let last = 3 << 20;
         let around = (1 << 20) - 4096..(1 << 20) + 4096;
         assert_eq!(found(bytes), Some(vec![0..4096, around, last..last + 5]));
+    }
+
+    #[test]
+    fn what_comes_late_is_left_alone() {
+        let metadata = Metadata::of_root(0o444, Timestamp::from_seconds(1));
+        let (source, _late) = Source::late(LEAST_LENGTH);
+        let mut tree = Tree::new(Node::file(metadata, source));
+        find_data(&mut tree).unwrap();
+        assert!(matches!(
+            &tree.node(Tree::ROOT).kind,
+            Kind::File(source) if source.data.is_none()
+        ));
     }
 
     #[test]
