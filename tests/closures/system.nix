@@ -64,7 +64,11 @@ let
         $shell sed "s|@system@|$out|; s|@shell@|$shell|" $initText >> $out/init
         echo "#!$shell sh" > $out/bin/switch-to-configuration
         $shell sed "s|@system@|$out|; s|@shell@|$shell|" $switchText >> $out/bin/switch-to-configuration
-        $shell chmod 755 $out/init $out/bin/switch-to-configuration
+        echo "#!$shell sh" > $out/activate
+        echo "echo \$IN_NIXOS_ENTER > /activated" >> $out/activate
+        echo "#!$shell sh" > $out/sw/bin/passwd
+        echo "$shell cp /activated /asked" >> $out/sw/bin/passwd
+        $shell chmod 755 $out/init $out/activate $out/sw/bin/passwd $out/bin/switch-to-configuration
         echo "$generation" > $out/generation
         # A reference to what is addressed by its content.
         echo "$greeting" > $out/greeting

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::support::built::{self, digest};
 use crate::support::command::{run, run_to_failure};
-use crate::support::direct::Direct;
+use crate::support::direct::{Direct, FakeStore};
 use crate::support::forms::Forms;
 use crate::support::mount::Mounted;
-use crate::support::nix::Nix;
+use crate::support::nix::{Nix, PathInfo};
 use crate::support::walk;
 
 /// The closure that the tests take in all forms: it has no content address.
@@ -139,5 +139,31 @@ fn a_store_path_that_is_not_what_nix_says_is_found_by_verify_alone() {
         assert!(error.contains(&paths[wrong].path), "{error}");
         assert!(error.contains("sha256:000000"), "{error}");
         assert!(derivation.left_nothing());
+    }
+}
+
+#[test]
+fn what_becomes_a_hole_is_verified_as_zeros() {
+    let store = FakeStore::new();
+    let mut bytes = vec![0; 3 << 20];
+    bytes[2 << 20] = 1;
+    fs::write(store.path().join("zeros"), bytes).unwrap();
+    let (nar_hash, nar_size) = nix2image::store::nar::nar_hash(&store.path()).unwrap();
+    let info = PathInfo {
+        nar_hash: nar_hash.to_hex(),
+        nar_size,
+        ..FakeStore::info()
+    };
+    for compression in ["none", "zstd"] {
+        let attributes = json!({
+            "verify": true, "selfCheck": true, "compression": compression,
+            "ext4": { "sparse": true },
+        });
+        let right = Direct::new(attributes.clone(), std::slice::from_ref(&info));
+        run(&mut right.builder_with_store(store.store()));
+        let wrong = Direct::new(attributes, &[FakeStore::info()]);
+        let error = run_to_failure(&mut wrong.builder_with_store(store.store()));
+        assert!(error.contains(&nar_hash.to_string()), "{error}");
+        assert!(wrong.left_nothing());
     }
 }

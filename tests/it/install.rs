@@ -118,6 +118,29 @@ fn assert_fails(output: &Output, code: i32, messages: &[&str]) {
 }
 
 #[test]
+fn whoever_is_at_a_terminal_is_asked_for_roots_password() {
+    let first = build("first");
+    for (arguments, is_asked) in [("", true), ("--no-root-passwd", false)] {
+        let disk = Disk::new();
+        let install = format!(
+            "{program} install --root {root} --system {first} --no-channel-copy {arguments}",
+            program = env!("CARGO_BIN_EXE_nix2image"),
+            root = disk.root().display(),
+        );
+        // It runs the command at a terminal of its own.
+        let mut script = Command::new("script");
+        run(script
+            .args(["-qec", &install, "/dev/null"])
+            .stdin(Stdio::null()));
+        disk.assert_left_alone();
+        // The stand-in asks by copying what its activation left.
+        let asked = fs::read_to_string(disk.root().join("asked"));
+        assert_eq!(asked.ok().as_deref(), is_asked.then_some("1\n"));
+        disk.check();
+    }
+}
+
+#[test]
 fn a_system_installs_its_boot_loader_in_the_root() {
     let (first, channel) = (build("first"), build("channel"));
     let disk = Disk::new();
@@ -132,6 +155,7 @@ fn a_system_installs_its_boot_loader_in_the_root() {
     command.env("NIX_REMOTE", "daemon").env("TERM", "vt100");
     run(&mut command);
     disk.assert_left_alone();
+    assert!(!disk.root().join("asked").exists(), "there is no terminal");
 
     assert_eq!(disk.saw("argument "), ["boot"]);
     assert_eq!(disk.saw("system "), [first.as_str()]);

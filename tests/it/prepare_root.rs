@@ -118,6 +118,63 @@ fn kill_after(target: &Path, top: &str, closure: &Path, delay: Duration) {
     child.wait().unwrap();
 }
 
+/// What a derivation makes, in which `nix` prepares a root of the small closure, by the graph
+/// that Nix gives a builder without structured attributes.
+#[track_caller]
+fn prepared_in_a_build(nix: Nix) -> PathBuf {
+    let expression = built::expression(&format!(
+        r#"
+        let shell = "${{builtins.path {{ name = "busybox-static"; path = {busybox}; }}}}/busybox"; in
+        derivation {{
+            name = "prepared";
+            system = builtins.currentSystem;
+            builder = shell;
+            exportReferencesGraph = [ "graph" small ];
+            inherit shell small;
+            nix2image = "${{builtins.path {{ name = "nix2image"; path = {builder}; }}}}";
+            args = [ "sh" "-euc" ''
+                $shell mkdir root $out
+                $nix2image prepare-root root "" $small graph
+                cd root
+                $shell find . -exec $shell stat -c '%n %a %Y' {{}} + | $shell sort > $out/entries
+                $shell cp nix/var/nix/db/db.sqlite $out/
+            '' ];
+        }}"#,
+        busybox = built::path(&env::small_closure().join("bin")),
+        builder = built::path(&env::builder()),
+    ));
+    nix.seen_from_outside(&nix.build(&["--expr", &expression]))
+}
+
+#[test]
+fn it_works_in_a_build_of_every_nix() {
+    let top = top();
+    let target = temporary::directory();
+    let (_directory, closure) = export(&top);
+    run(&mut prepare_root(target.path(), &top, &closure));
+    let mut expected: Vec<_> = entries(target.path())
+        .into_iter()
+        .map(|(path, entry)| {
+            let path = Path::new(".").join(path);
+            let path = path.to_str().unwrap().trim_end_matches('/').to_owned();
+            format!("{path} {:o} {}", entry.mode, entry.mtime)
+        })
+        .collect();
+    expected.sort();
+    let database = fs::read(target.path().join("nix/var/nix/db/db.sqlite")).unwrap();
+    for nix in Nix::all() {
+        let prepared = prepared_in_a_build(nix);
+        let found = fs::read_to_string(prepared.join("entries")).unwrap();
+        let mut found: Vec<_> = found.lines().collect();
+        found.sort_unstable();
+        assert_eq!(found, expected, "{nix:?}");
+        assert!(
+            fs::read(prepared.join("db.sqlite")).unwrap() == database,
+            "{nix:?}"
+        );
+    }
+}
+
 #[test]
 fn it_needs_no_root_powers() {
     let top = top();
