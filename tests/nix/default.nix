@@ -10,6 +10,7 @@ builtins.concatMap (file: import file { inherit nixpkgs system; }) [
   ./closures.nix
   ./roots.nix
   ./modules.nix
+  ./sd-image-module.nix
   ./call-package.nix
   ./platforms.nix
   ./overlay.nix
