@@ -7,6 +7,7 @@
 }:
 builtins.concatMap (file: import file { inherit nixpkgs system; }) [
   ./make-ext4-fs.nix
+  ./make-sd-image.nix
   ./closures.nix
   ./roots.nix
   ./modules.nix
