@@ -19,6 +19,10 @@ in
       type = types.lazyAttrsOf types.raw;
       default = { };
     };
+    networking.hostName = mkOption {
+      type = types.str;
+      default = "nixos";
+    };
     nixpkgs = {
       hostPlatform = mkOption { type = types.str; };
       buildPlatform = mkOption {
@@ -31,12 +35,20 @@ in
       };
       pkgs = mkOption { type = types.raw; };
     };
+    services.openssh.enable = mkOption {
+      type = types.bool;
+      default = false;
+    };
     system.build = mkOption {
       type = types.lazyAttrsOf types.raw;
       default = { };
     };
     system.stateVersion = mkOption { type = types.str; };
     systemd.services = mkOption {
+      type = types.lazyAttrsOf types.raw;
+      default = { };
+    };
+    users.users = mkOption {
       type = types.lazyAttrsOf types.raw;
       default = { };
     };
