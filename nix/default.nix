@@ -30,7 +30,9 @@ in
   makeExt4Fs = import ./make-ext4-fs.nix context;
   makeRootFs = import ./make-root-fs.nix context;
   makeRootTar = import ./make-root-tar.nix context;
+  makeSdImage = import ./make-sd-image.nix context;
 
   # For configurations of NixOS. They use nothing of what is given above.
+  modules.sd-image = ./modules/sd-image.nix;
   modules.tools = ./modules/tools.nix;
 }

@@ -88,7 +88,7 @@ derivation (
         exports = asInputs "exports" exports;
         binaryCaches = import ./binary-caches.nix function binaryCaches;
         inherit (rooted) root;
-        contents = populated ++ import ./contents.nix function contents;
+        contents = populated ++ import ./contents.nix "${function}: contents" contents;
         inherit
           verify
           registration

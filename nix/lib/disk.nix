@@ -16,7 +16,7 @@ let
   fat =
     where:
     changed {
-      contents = import ./contents.nix where;
+      contents = import ./contents.nix "${where}.contents";
       bootFiles = import ./boot-files.nix "${where}.bootFiles";
     };
 

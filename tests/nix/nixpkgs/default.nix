@@ -67,10 +67,13 @@ let
         mkShell = _: stub "nix-shell";
 
         hello = stub "hello";
+        dosfstools = stub "dosfstools";
         e2fsprogs = stub "e2fsprogs";
         cargo = stub "cargo";
         cargo-deny = stub "cargo-deny";
         clippy = stub "clippy";
+        libfaketime = stub "libfaketime";
+        mtools = stub "mtools";
         nixfmt-tree = stub "nixfmt-tree";
         rustc = stub "rustc";
         rustfmt = stub "rustfmt";
