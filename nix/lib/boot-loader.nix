@@ -61,9 +61,11 @@ let
 
   parts = {
     inherit
+      function
       config
       pkgs
       system
+      grubBoots
       timeout
       option
       unless
@@ -74,7 +76,6 @@ let
       bootPlace
       bootDirectory
       inBoot
-      efiSysMountPoint
       ;
     architecture = import ./efi-architecture.nix {
       inherit function config pkgs;
@@ -83,12 +84,7 @@ let
 
   loaders = {
     systemd-boot = import ./systemd-boot.nix parts;
-    grub = import ./grub.nix (
-      parts
-      // {
-        inherit function grubBoots;
-      }
-    );
+    grub = import ./grub.nix parts;
     generic-extlinux-compatible = import ./extlinux.nix parts;
   };
   others = [

@@ -101,6 +101,8 @@ let
   };
   places = {
     esp = none;
+  }
+  // {
     ${bootPlace} = menu;
   };
 in

@@ -10,6 +10,7 @@
   table,
   refused,
   architecture,
+  grubBoots,
   ...
 }:
 let
@@ -76,6 +77,10 @@ unless
     {
       when = !table.esp;
       message = "systemd-boot stands in an EFI system partition, which ${table.name} has not; use partitionTableType \"efi\", \"efixbootldr\" or \"hybrid\", ${remedy}";
+    }
+    {
+      when = grubBoots != null && grubBoots.bios;
+      message = "systemd-boot is for UEFI alone; use boot = \"uefi\", or boot.loader.grub";
     }
     {
       when = table.boot == "boot" && xbootldrMountPoint == null;

@@ -7,6 +7,9 @@
 }:
 builtins.concatMap (file: import file { inherit nixpkgs system; }) [
   ./make-ext4-fs.nix
+  ./make-disk-image.nix
+  ./make-amazon-image.nix
+  ./sizes.nix
   ./closures.nix
   ./roots.nix
   ./modules.nix
