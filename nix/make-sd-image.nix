@@ -11,23 +11,34 @@ let
 
   mebibyte = 1024 * 1024;
 
-  # What another function calls the same thing.
-  otherNames = {
-    name = "imageName";
-    populateImageCommands = "populateRootCommands";
-    uuid = "rootPartitionUUID";
-    volumeLabel = "rootVolumeLabel";
-  };
+  # Arguments of other functions of ours, and what they are here.
+  elsewhere =
+    builtins.mapAttrs (_name: ours: "here it is ${ours}") {
+      name = "imageName";
+      populateImageCommands = "populateRootCommands";
+      uuid = "rootPartitionUUID";
+      volumeLabel = "rootVolumeLabel";
+    }
+    //
+      builtins.mapAttrs
+        (_name: _null: "an SD image is a raw disk with this table: makeDiskImage makes others")
+        {
+          container = null;
+          disk = null;
+          onlyStore = null;
+          output = null;
+          outputFiles = null;
+        };
   checkNames =
     arguments:
     let
-      others = builtins.attrNames (builtins.intersectAttrs otherNames arguments);
-      other = builtins.head others;
+      unknown = builtins.attrNames (builtins.intersectAttrs elsewhere arguments);
+      name = builtins.head unknown;
     in
-    if others == [ ] then
+    if unknown == [ ] then
       arguments
     else
-      throw "nix2image: ${attribute}: ${other} is unknown; here it is ${otherNames.${other}}";
+      throw "nix2image: ${attribute}: ${name} is unknown; ${elsewhere.${name}}";
 
   make =
     {

@@ -44,7 +44,7 @@ let
 
   created =
     if pkgs == null then
-      throw "nix2image: ${function}: rootFilesystemCreator is called by a nixpkgs' callPackage: give `pkgs` to the function or to `import ./nix`"
+      throw "nix2image: ${function}: rootFilesystemCreator is called by the callPackage of a nixpkgs: give `pkgs` to the function or to `import ./nix`"
     else
       pkgs.callPackage rootFilesystemCreator (
         {

@@ -119,7 +119,11 @@ let
             unsafeDiscardReferences
             ;
           root = checkedRoot;
-          registration = registration == true;
+          registration =
+            if builtins.elem registration [ true false "empty" ] then
+              registration == true
+            else
+              throw "nix2image: ${function}: registration is ${builtins.toJSON registration}; it is true, false or \"empty\"";
           contents = populated ++ import ./contents.nix "${function}: contents" contents ++ sign;
         };
       checkedRoot =

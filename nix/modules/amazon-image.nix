@@ -7,6 +7,9 @@
   pkgs,
   ...
 }:
+let
+  format = config.nix2image.amazonImage.format or config.amazonImage.format;
+in
 {
   imports = [ ./functions.nix ];
 
@@ -22,6 +25,11 @@
 
   # In a configuration with `image.modules` alone, there is such an image in its variants only.
   config = lib.optionalAttrs (options ? amazonImage) {
+    # What the file is called, so that `image.filePath` is where it is.
+    image = lib.optionalAttrs (options ? image.extension) {
+      extension = lib.mkForce (if format == "vpc" then "vhd" else "img");
+    };
+
     # nixpkgs' system.build.image follows it.
     system.build.amazonImage = lib.mkForce (
       config.nix2image.functions.makeAmazonImage (

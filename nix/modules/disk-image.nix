@@ -9,6 +9,13 @@
 }:
 let
   inherit (config) image;
+  format = config.nix2image.diskImage.format or image.format;
+  # Where the format has another name.
+  extensions = {
+    raw = "img";
+    qcow2-compressed = "qcow2";
+    vpc = "vhd";
+  };
 in
 {
   imports = [ ./functions.nix ];
@@ -26,7 +33,7 @@ in
   # In a configuration with `image.modules` alone, there is such an image in its variants only.
   config = lib.optionalAttrs (options ? image.efiSupport) {
     # What the file is called, so that `image.filePath` is where it is.
-    image.extension = lib.mkForce (if image.format == "raw" then "img" else image.format);
+    image.extension = lib.mkForce (extensions.${format} or format);
 
     system.build.image = lib.mkForce (
       config.nix2image.functions.makeDiskImage (

@@ -10,9 +10,12 @@ builtins.concatMap (file: import file { inherit nixpkgs system; }) [
   ./make-disk-image.nix
   ./make-amazon-image.nix
   ./sizes.nix
+  ./make-sd-image.nix
   ./closures.nix
   ./roots.nix
   ./modules.nix
+  ./sd-image-module.nix
+  ./disk-modules.nix
   ./call-package.nix
   ./platforms.nix
   ./overlay.nix

@@ -107,54 +107,51 @@ let
     inherit priority content;
   };
   mkOptionDefault = mkOverride 1500;
-in
-{
-  inherit mergeDefinitions mkOptionDefault mkOverride;
-  mkDefault = mkOverride 1000;
-  mkForce = mkOverride 50;
 
   mkOption = option: option // { _type = "option"; };
-
-  mkIf = condition: content: {
-    _type = "if";
-    inherit condition content;
-  };
-
-  mkMerge = contents: {
-    _type = "merge";
-    inherit contents;
-  };
 
   evalModules =
     { lib }:
     {
       modules,
       specialArgs ? { },
-    }:
+    }@arguments:
     let
+      extendModules =
+        more: evalModules { inherit lib; } (arguments // { modules = modules ++ more.modules; });
+
       load =
         module:
         let
           imported = if isFunction module || isAttrs module then module else import module;
           value =
             if isFunction imported then
-              imported (specialArgs // { inherit lib config options; })
+              imported (
+                # One by one, for what they are may be another module's word.
+                mapAttrs (name: _optional: config._module.args.${name}) (builtins.functionArgs imported)
+                // specialArgs
+                // {
+                  inherit
+                    lib
+                    config
+                    options
+                    extendModules
+                    ;
+                }
+              )
             else
               imported;
         in
-        if value ? imports || value ? options || value ? config then
-          {
-            imports = [ ];
-            options = { };
-            config = { };
-          }
-          // value
-        else
-          {
-            imports = [ ];
-            options = { };
-            config = value;
-          };
+        {
+          imports = value.imports or [ ];
+          options = value.options or { };
+          # All that stands there is configuration, unless a part of it is said to be.
+          config =
+            if value ? options || value ? config then
+              value.config or { }
+            else
+              removeAttrs value [ "imports" ];
+        };
       # Each module and what it imports, a file once.
       collect =
         seen: queue:
@@ -166,18 +163,47 @@ in
             rest = tail queue;
             loaded = load module;
           in
-          if builtins.isPath module && elem module seen then
+          if fileOf module != null && elem (fileOf module) seen then
             collect seen rest
           else
-            [ loaded ] ++ collect (seen ++ filter builtins.isPath [ module ]) (loaded.imports ++ rest);
+            [ loaded ] ++ collect (seen ++ [ (fileOf module) ]) (loaded.imports ++ rest);
+      # null of what is no file.
+      fileOf = module: if isFunction module || isAttrs module then null else toString module;
       loaded = collect [ ] modules;
 
-      declared = foldl' joinOptions { } (map (module: module.options) loaded);
+      declared = foldl' joinOptions {
+        # What modules take beside `specialArgs`.
+        _module.args = mkOption {
+          type = lib.types.lazyAttrsOf lib.types.raw;
+          default = { };
+        };
+      } (map (module: module.options) loaded);
       definitions = map (module: module.config) loaded;
       options = optionsOf declared definitions;
       config = configOf [ ] declared definitions;
     in
     {
-      inherit options config;
+      inherit options config extendModules;
     };
+in
+{
+  inherit
+    evalModules
+    mergeDefinitions
+    mkOption
+    mkOptionDefault
+    mkOverride
+    ;
+  mkDefault = mkOverride 1000;
+  mkForce = mkOverride 50;
+
+  mkIf = condition: content: {
+    _type = "if";
+    inherit condition content;
+  };
+
+  mkMerge = contents: {
+    _type = "merge";
+    inherit contents;
+  };
 }
