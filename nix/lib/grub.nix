@@ -75,11 +75,12 @@ let
       {
         grub = {
           inherit system timeout default;
-          extraConfig = if before then extraConfig + "\n" + extraEntries else extraConfig;
-          extraEntries = if before then "" else extraEntries;
+          extraConfig =
+            if before && extraEntries != "" then extraConfig + "\n" + extraEntries else extraConfig;
           kernels = if copies then "copied" else "store";
           search.label = labels.${bootPlace};
-        };
+        }
+        // (if before || extraEntries == "" then { } else { inherit extraEntries; });
         target = bootDirectory;
       }
     ];

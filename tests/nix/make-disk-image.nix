@@ -681,7 +681,6 @@ import ./failures.nix {
           timeout = 5;
           default = 0;
           extraConfig = "";
-          extraEntries = "";
           kernels = "store";
           search.label = "root";
         };
@@ -838,11 +837,11 @@ import ./failures.nix {
       in
       [
         menu.extraConfig
-        menu.extraEntries
+        (menu ? extraEntries)
       ];
     expected = [
       "serial\nmenuentry other { }"
-      ""
+      false
     ];
   };
 
@@ -868,11 +867,36 @@ import ./failures.nix {
         extlinux = {
           system = toplevel;
           timeout = 5;
+          deviceTree = true;
+          dtbName = null;
         };
         target = "/boot";
       };
       boot = [ "/" ];
       none = [ ];
+    };
+  };
+
+  "the device trees of extlinux.conf" = {
+    expr =
+      let
+        request = requestOf {
+          config = configurationOf {
+            boot.loader.generic-extlinux-compatible = {
+              enable = true;
+              useGenerationDeviceTree = false;
+            };
+            hardware.deviceTree.name = "vendor/board.dtb";
+          };
+        };
+        file = (builtins.head request.bootFiles).extlinux;
+      in
+      {
+        inherit (file) deviceTree dtbName;
+      };
+    expected = {
+      deviceTree = false;
+      dtbName = "vendor/board.dtb";
     };
   };
 
