@@ -103,12 +103,7 @@ unless
       message = "boot.loader.systemd-boot.rebootForBitlocker is not written here; leave it to the first nixos-rebuild, ${remedy}";
     }
     {
-      when = cfg.installDeviceTree or false;
-      message = "boot.loader.systemd-boot.installDeviceTree is not done here; use generic-extlinux-compatible, ${remedy}";
-    }
-    {
-      when =
-        option false (cfg.bootCounting.enable or false);
+      when = option false (cfg.bootCounting.enable or false);
       message = "boot.loader.systemd-boot.bootCounting is not written here; leave it to the first nixos-rebuild, ${remedy}";
     }
   ]
