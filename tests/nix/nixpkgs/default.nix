@@ -72,6 +72,8 @@ let
           };
 
         mkShell = _: stub "nix-shell";
+        writeText = name: _text: stub name;
+        path = ./.;
 
         hello = stub "hello";
         dosfstools = stub "dosfstools";
@@ -79,11 +81,14 @@ let
         cargo = stub "cargo";
         cargo-deny = stub "cargo-deny";
         clippy = stub "clippy";
+        grub2 = stub "grub";
+        grub2_efi = stub "grub-efi";
         libfaketime = stub "libfaketime";
         mtools = stub "mtools";
         nixfmt-tree = stub "nixfmt-tree";
         rustc = stub "rustc";
         rustfmt = stub "rustfmt";
+        systemd = stub "systemd";
         util-linux = stub "util-linux";
         zstd = stub "zstd";
       };

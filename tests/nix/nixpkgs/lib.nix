@@ -187,6 +187,8 @@ let
     optionalAttrs = condition: attrs: if condition then attrs else { };
     optionalString = condition: string: if condition then string else "";
 
+    cleanSource = path: builtins.path { inherit path; };
+
     licenses = genAttrs [ "asl20" "mit" ] (spdxId: { inherit spdxId; });
   };
 in

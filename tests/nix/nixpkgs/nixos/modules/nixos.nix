@@ -8,13 +8,25 @@
 let
   inherit (lib) mkOption types;
   inherit (config.nixpkgs) pkgs;
+  option = type: default: mkOption { inherit type default; };
 in
 {
   options = {
+    boot.loader = {
+      timeout = option types.int 5;
+      grub = {
+        enable = option types.bool true;
+        device = option types.str "";
+        devices = option (types.listOf types.str) [ ];
+        efiSupport = option types.bool false;
+      };
+      systemd-boot.enable = option types.bool false;
+    };
     environment.systemPackages = mkOption {
       type = types.listOf types.package;
       default = [ ];
     };
+    fileSystems = option (types.lazyAttrsOf types.raw) { };
     image.modules = mkOption {
       type = types.lazyAttrsOf types.raw;
       default = { };
@@ -42,6 +54,10 @@ in
     system.build = mkOption {
       type = types.lazyAttrsOf types.raw;
       default = { };
+    };
+    system.nixos = {
+      version = option types.str "26.05.test";
+      versionSuffix = option types.str ".test";
     };
     system.stateVersion = mkOption { type = types.str; };
     systemd.services = mkOption {
