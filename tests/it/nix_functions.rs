@@ -223,15 +223,15 @@ fn the_templates_and_the_flakes_of_the_documents_give_images() {
     for nix in Nix::all() {
         for tree in flake_trees(copy) {
             for (directory, attribute, name) in [
-                (ext4.as_path(), "default", "ext4-fs.img.drv"),
+                (ext4.as_path(), "default", "-ext4-fs.img.drv"),
                 (&card, "default", ".img.zst.drv"),
-                (&ec2, "default", ".vhd.drv"),
+                (&ec2, "default", "-nixos-image"),
                 (readme.path(), "default", "-ext4-fs.img.drv"),
                 (page.path(), "image", "-ext4-fs.img.drv"),
             ] {
                 let attribute = format!("packages.x86_64-linux.{attribute}.drvPath");
                 let image = image_of_flake(nix, directory, &attribute, copy, &tree);
-                assert!(image.ends_with(name), "{image}");
+                assert!(image.contains(name), "{image}");
             }
         }
     }
