@@ -104,9 +104,10 @@ fn entry(
     sector: u64,
 ) -> GptPartitionEntry {
     let kind = partition.kind.and_then(super::PartitionType::gpt);
-    let attributes = match partition.bootable {
-        true => partition.attributes.bootable(),
-        false => partition.attributes,
+    let attributes = if partition.bootable {
+        partition.attributes.bootable()
+    } else {
+        partition.attributes
     };
     GptPartitionEntry {
         partition_type_guid: GptPartitionType(kind.expect("a GPT has a GUID for it")),

@@ -9,8 +9,8 @@ use std::ops::Range;
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::layout::{self, PartitionLabel, Placed};
-use super::{Disk, Partition, SectorSize, Table, mbr};
+use super::layout::Placed;
+use super::{Disk, DiskError, Partition, PartitionLabel, SectorSize, Table, mbr};
 use crate::image::{Content, Piece};
 use crate::source::Source;
 
@@ -144,7 +144,7 @@ impl Grub {
     }
 
     /// GRUB on the disk: in its partition, or behind the record.
-    pub(super) fn embed(&self, disk: &Disk, placed: &Placed) -> Result<Embedded, super::DiskError> {
+    pub(super) fn embed(&self, disk: &Disk, placed: &Placed) -> Result<Embedded, DiskError> {
         let offset = match gap(disk, self)? {
             Some(gap) => gap.start,
             None => self.in_partition(disk, placed)?,
@@ -184,7 +184,7 @@ impl Grub {
         let size = place.end - place.start;
         if size < needed {
             return Err(GrubError::TooSmall {
-                partition: layout::label(index, partition),
+                partition: PartitionLabel::new(index, partition),
                 needed,
                 size,
             });

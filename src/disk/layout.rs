@@ -1,9 +1,8 @@
 //! Where each volume of a disk stands, by arithmetic alone.
 
-use std::fmt;
 use std::ops::Range;
 
-use super::{Disk, GrubError, Partition, SectorSize, Size, Table, gpt, grub, mbr};
+use super::{Disk, DiskError, Partition, PartitionLabel, SectorSize, Size, Table, gpt, grub, mbr};
 use crate::image::{Content, Piece, Pieces};
 
 /// The place of a volume that is still to be made.
@@ -17,144 +16,6 @@ pub struct Place {
     pub sector_size: SectorSize,
 }
 
-/// What a message calls a partition: number, from 1, and name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PartitionLabel {
-    number: usize,
-    name: String,
-}
-
-impl fmt::Display for PartitionLabel {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name.as_str() {
-            "" => write!(f, "partition {}", self.number),
-            name => write!(f, "partition {} ({name:?})", self.number),
-        }
-    }
-}
-
-/// Why there is no such disk. Numbers are bytes from the start of the disk.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DiskError {
-    /// More partitions than the table has room for.
-    #[error("{found} partitions are too many; {table} holds at most {limit}")]
-    TooMany {
-        /// How many there are.
-        found: usize,
-        /// The kind of table.
-        table: &'static str,
-        /// How many there may be.
-        limit: usize,
-    },
-    /// A partition without a type in a table that wants one.
-    #[error("{partition} has no type; {table} needs one, as \"linux\"")]
-    NoType {
-        /// The partition.
-        partition: PartitionLabel,
-        /// The kind of table.
-        table: &'static str,
-    },
-    /// A type that the table cannot express.
-    #[error("the type of {partition} is none of {table}; give {expected}")]
-    Type {
-        /// The partition.
-        partition: PartitionLabel,
-        /// The kind of table.
-        table: &'static str,
-        /// What would do.
-        expected: &'static str,
-    },
-    /// A number that is no multiple of the sector size.
-    #[error("{what} is {bytes}, which is no multiple of {unit} bytes, a sector of the disk")]
-    Unaligned {
-        /// What has the number.
-        what: String,
-        /// The number, in bytes.
-        bytes: u64,
-        /// Bytes of a sector.
-        unit: u64,
-    },
-    /// A partition of no size.
-    #[error("{partition} has neither content nor a size; give it a size in bytes")]
-    Empty {
-        /// The partition.
-        partition: PartitionLabel,
-    },
-    /// A partition that takes what is left of a disk whose end is not known.
-    #[error(
-        "{partition} takes the rest of the disk; give the size of the disk, or \"fit\" as that of the partition"
-    )]
-    RestOfNothing {
-        /// The partition.
-        partition: PartitionLabel,
-    },
-    /// Content that is larger than its partition.
-    #[error(
-        "the content of {partition} has {needed} bytes, the partition {size}; give it at least as many, or \"fit\" as its size"
-    )]
-    TooSmall {
-        /// The partition.
-        partition: PartitionLabel,
-        /// Bytes of the content.
-        needed: u64,
-        /// Bytes of the partition.
-        size: u64,
-    },
-    /// Something that begins or ends behind the disk.
-    #[error(
-        "{what} stands at bytes {start} to {end}, beyond the end of the disk at {size}; make the disk larger"
-    )]
-    Beyond {
-        /// What it is.
-        what: String,
-        /// Its first byte.
-        start: u64,
-        /// The byte behind it.
-        end: u64,
-        /// Bytes of the disk that may be used.
-        size: u64,
-    },
-    /// Two things at one place.
-    #[error(
-        "{second} stands at bytes {start} to {end} and overlaps {first}, which ends at {first_end}; move one of them"
-    )]
-    Overlap {
-        /// What begins first.
-        first: String,
-        /// The byte behind that.
-        first_end: u64,
-        /// What begins later.
-        second: String,
-        /// Its first byte.
-        start: u64,
-        /// The byte behind it.
-        end: u64,
-    },
-    /// More sectors than a master boot record can count.
-    #[error(
-        "{partition} stands at bytes {start} to {end}; an MBR counts to {limit} (2 TiB), so use a GPT"
-    )]
-    BeyondMbr {
-        /// The partition.
-        partition: PartitionLabel,
-        /// Its first byte.
-        start: u64,
-        /// The byte behind it.
-        end: u64,
-        /// Bytes that are within reach.
-        limit: u64,
-    },
-    /// A disk that is larger than can be.
-    #[error("{what} would end beyond 8 EiB")]
-    TooLarge {
-        /// What it is.
-        what: String,
-    },
-    /// GRUB's code cannot stand on the disk.
-    #[error(transparent)]
-    Grub(#[from] GrubError),
-}
-
 /// The disk as `disk` wants it. `volume` makes the content of the partition of an index, for
 /// its place; none if it has no content. It is asked in order.
 pub fn lay_out<E: From<DiskError>>(
@@ -162,20 +23,20 @@ pub fn lay_out<E: From<DiskError>>(
     mut volume: impl FnMut(usize, Place) -> Result<Option<Pieces>, E>,
 ) -> Result<Pieces, E> {
     let frame = Frame::new(disk)?;
-    let mut places: Vec<Range<u64>> = Vec::new();
+    let mut partitions: Vec<Range<u64>> = Vec::new();
     let mut pieces = Vec::new();
     for index in 0..disk.partitions.len() {
-        let place = frame.place(index, &places)?;
+        let place = frame.place(index, &partitions)?;
         let content = volume(index, place)?;
         let size = frame.size(index, place, content.as_ref().map(Pieces::size))?;
-        places.push(place.start..frame.end(index, place.start, size)?);
+        partitions.push(place.start..frame.end(index, place.start, size)?);
         pieces.extend(
             content
                 .into_iter()
                 .flat_map(|volume| volume.at(place.start)),
         );
     }
-    let placed = frame.close(places)?;
+    let placed = frame.close(partitions)?;
     pieces.extend(placed.pieces(disk)?);
     Ok(Pieces::new(placed.size, pieces))
 }
@@ -244,7 +105,7 @@ impl<'a> Frame<'a> {
         )?;
         self.check_unit("the size of the disk".into(), self.disk.size)?;
         for (index, partition) in self.disk.partitions.iter().enumerate() {
-            self.check_partition(label(index, partition), partition)?;
+            self.check_partition(self.label(index), partition)?;
         }
         Ok(())
     }
@@ -296,13 +157,13 @@ impl<'a> Frame<'a> {
     }
 
     fn label(&self, index: usize) -> PartitionLabel {
-        label(index, &self.disk.partitions[index])
+        PartitionLabel::new(index, &self.disk.partitions[index])
     }
 
-    /// The place of the partition of `index`, behind those at `places`.
-    fn place(&self, index: usize, places: &[Range<u64>]) -> Result<Place, DiskError> {
+    /// The place of the partition of `index`, behind those `before` it.
+    fn place(&self, index: usize, before: &[Range<u64>]) -> Result<Place, DiskError> {
         let partition = &self.disk.partitions[index];
-        let behind = places.iter().map(|place| place.end).max();
+        let behind = before.iter().map(|bytes| bytes.end).max();
         let start = match partition.start {
             Some(start) => start,
             None if self.disk.table == Table::None => 0,
@@ -419,7 +280,7 @@ impl<'a> Frame<'a> {
             regions.push(Region::new("the partition table", 0..self.head));
         }
         for (index, bytes) in partitions.iter().enumerate() {
-            regions.push(Region::new(self.label(index), bytes.clone()));
+            regions.push(Region::new(self.label(index).to_string(), bytes.clone()));
         }
         for raw in &self.disk.raw {
             let end = raw.offset.checked_add(raw.source.length);
@@ -428,7 +289,7 @@ impl<'a> Frame<'a> {
                 .ok_or_else(|| DiskError::TooLarge {
                     what: raw.name.clone(),
                 })?;
-            regions.push(Region::new(&raw.name, raw.offset..end));
+            regions.push(Region::new(raw.name.clone(), raw.offset..end));
         }
         if let Some(grub) = &self.disk.grub {
             let gap = grub::gap(self.disk, grub)?;
@@ -487,9 +348,9 @@ struct Region {
 }
 
 impl Region {
-    fn new(what: impl ToString, bytes: Range<u64>) -> Self {
+    fn new(what: impl Into<String>, bytes: Range<u64>) -> Self {
         Self {
-            what: what.to_string(),
+            what: what.into(),
             bytes,
         }
     }
@@ -511,13 +372,6 @@ impl Region {
             start: later.bytes.start,
             end: later.bytes.end,
         }
-    }
-}
-
-pub(super) fn label(index: usize, partition: &Partition) -> PartitionLabel {
-    PartitionLabel {
-        number: index + 1,
-        name: partition.name.as_str().into(),
     }
 }
 

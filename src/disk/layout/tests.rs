@@ -1,7 +1,7 @@
 //! Where volumes stand, and what cannot stand.
 
 use super::*;
-use crate::disk::{Attributes, Grub, MbrId, PartitionName, Raw};
+use crate::disk::{Attributes, Grub, GrubError, MbrId, PartitionName, Raw};
 use crate::source::Source;
 
 const MIB: u64 = 1 << 20;
