@@ -141,8 +141,13 @@ let
             request = {
               inherit selfCheck;
               ext4 = filesystem;
-              bootFiles = import ./boot-files.nix "${function}: bootFiles" bootFiles;
-            };
+            }
+            // (
+              if bootFiles == [ ] then
+                { }
+              else
+                { bootFiles = import ./boot-files.nix "${function}: bootFiles" bootFiles; }
+            );
           } (tree // { name = "${imageName}-root.img"; });
 
       edited = import ./run-shell.nix {

@@ -50,6 +50,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("qemu-system-aarch64", "qemu-system-arm"),
     program("qemu-system-x86_64", "qemu-system-x86"),
     program("script", "bsdutils"),
+    program("sfdisk", "fdisk"),
     program("sqlite3", "sqlite3"),
     // No program of ours, but the machine's: found by its path.
     program("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
