@@ -79,7 +79,7 @@ let
         // {
           volumeLabel = rootVolumeLabel;
         }
-        // (if rootPartitionUUID == null then { } else { uuid = rootPartitionUUID; })
+        // import ./present.nix { uuid = rootPartitionUUID; }
       );
 
       populated =
@@ -120,7 +120,7 @@ let
             ;
           root = checkedRoot;
           registration =
-            if builtins.elem registration [ true false "empty" ] then
+            if registration == "empty" || builtins.isBool registration then
               registration == true
             else
               throw "nix2image: ${function}: registration is ${builtins.toJSON registration}; it is true, false or \"empty\"";
