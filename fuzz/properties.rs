@@ -13,10 +13,12 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use nix2image::attrs::Attrs;
+use nix2image::disk::{self, DiskError, Place};
 use nix2image::error::Chain;
 use nix2image::ext4;
+use nix2image::image::Pieces;
 use nix2image::source::{Container, Origin, Source};
-use nix2image::spec::Spec;
+use nix2image::spec::{self, Spec};
 use nix2image::store::cache::{Compression, Narinfo, parse_narinfo};
 use nix2image::store::nar::{Writer, read_tree};
 use nix2image::store::{Content, Member, StorePath, parse_text_graph, read_export};
@@ -37,8 +39,11 @@ pub fn attributes(bytes: &[u8]) {
         Err(error) => return tells(&error),
     };
     assert!(spec.output.path.is_absolute());
-    if let Some(name) = &spec.output.image_name {
-        assert!(stays_below(Path::new(name)) && !name.contains('/'));
+    if let Some(directory) = &spec.output.directory {
+        let names = directory.files.iter().map(|file| &file.name);
+        for name in names.chain([&directory.image]) {
+            assert!(stays_below(Path::new(name)));
+        }
     }
     assert!(spec.contents.iter().all(|item| item.source.is_absolute()));
     // Descriptors of a larger one are many, and are in memory.
@@ -51,6 +56,17 @@ pub fn attributes(bytes: &[u8]) {
         let root = Tree::new(Node::directory(Metadata::of_root(0o755, TIME)));
         match ext4::lay_out(root, &spec.ext4) {
             Ok(pieces) => assert!(pieces.size() > 0),
+            Err(error) => tells(&error),
+        }
+    }
+    if let spec::Kind::Disk(disk) = &spec.kind {
+        // Empty volumes: files of the host are not for a fuzzer.
+        let volume = |_, place: Place| {
+            let size = place.size.unwrap_or(Source::GRAIN);
+            Ok::<_, DiskError>(Some(Pieces::new(size, Vec::new())))
+        };
+        match disk::lay_out(&disk.disk, volume) {
+            Ok(pieces) => assert!(disk.disk.size.is_none_or(|size| pieces.size() == size)),
             Err(error) => tells(&error),
         }
     }

@@ -9,6 +9,7 @@
 //! A new attribute is a field here, a line in `spec.rs` that gives its default, and
 //! a heading in `docs/attributes.md`.
 
+mod disk;
 mod find;
 mod value;
 
@@ -20,10 +21,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use disk::{Attributes, Disk, Grub, Partition, PartitionContent, Raw, Size, TableName};
 pub use find::Places;
 pub use value::{
-    CompressionName, ContentMtime, FileName, FromText, Integer, KindName, Mode, NotAllowed, Number,
-    OutputForm, Owner, Profile, SourcePath, Target, TargetError, Text, XattrName, XattrValue,
+    CompressionName, ContentMtime, FromText, Integer, KindName, Mode, NotAllowed, Number,
+    OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError, Text, XattrName,
+    XattrValue,
 };
 
 use crate::ext4;
@@ -63,11 +66,26 @@ pub struct Image {
     pub kind: Option<Text<KindName>>,
     pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
     pub output: Option<Text<OutputForm>>,
-    pub image_name: Option<Text<FileName>>,
+    pub image_name: Option<Text<RelativePath>>,
     pub compression: Option<Text<CompressionName>>,
     pub compression_level: Option<Integer<i32, 1, 19>>,
     pub self_check: Option<bool>,
     pub ext4: Option<Ext4>,
+    pub disk: Option<Disk>,
+    pub output_files: Option<Vec<OutputFile>>,
+}
+
+/// The attributes of one item of `nix2image.outputFiles`.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct OutputFile {
+    pub name: Text<RelativePath>,
+    pub text: String,
 }
 
 /// The attributes of one item of `nix2image.binaryCaches`.

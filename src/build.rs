@@ -1,15 +1,19 @@
 //! The whole way, from what is wanted to the output.
 
+mod disk;
+
+use std::path::Path;
 use std::{io, mem};
 
+use crate::disk::DiskError;
 use crate::image::{Interrupt, OutputError, PendingOutput, WriteError};
 use crate::progress::{Progress, Summary};
 use crate::records::Records;
 use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{Compression, Kind, RootSpec, Spec};
-use crate::store::{DatabaseError, GatherError, MismatchError, NarWatch, ScanError};
+use crate::spec::{Compression, Kind, OutputDirectory, RootSpec, Spec};
+use crate::store::{DatabaseError, GatherError, MismatchError, NarWatch, ScanError, ValidPath};
 use crate::tar::TarError;
 use crate::tree::Timestamp;
 use crate::{ext4, image, root, self_check, sparse, store, tar};
@@ -35,12 +39,15 @@ pub enum BuildError {
     /// Closure and contents do not fit together.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// A large file could not be read for its zeros.
+    /// A file could not be read before it is copied.
     #[error(transparent)]
-    Sparse(#[from] ReadError),
+    Read(#[from] ReadError),
     /// The filesystem cannot hold it.
     #[error(transparent)]
     Layout(#[from] ext4::LayoutError),
+    /// There can be no such disk.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
     /// A tar archive cannot hold it.
     #[error(transparent)]
     Tar(#[from] TarError),
@@ -63,11 +70,13 @@ impl BuildError {
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
         match self {
-            Self::Root(_) | Self::Layout(_) | Self::Tar(_) => true,
+            Self::Root(_) | Self::Layout(_) | Self::Tar(_) | Self::Disk(_) => true,
             Self::Gather(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(
                 error,
-                ContentsError::NotInStore { .. } | ContentsError::Missing { .. }
+                ContentsError::NotInStore { .. }
+                    | ContentsError::Missing { .. }
+                    | ContentsError::NoFile { .. }
             ),
             _ => false,
         }
@@ -88,7 +97,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let closure = store::gather(spec.inputs, spec.time, &interrupt.0)?;
 
     begin("scanning")?;
-    let contents = root::place(&spec.contents, spec.time)?;
+    let contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
     let mut scanned = store::scan_closure(&closure, spec.time)?;
     let watch = NarWatch::new(&closure, &mut scanned, spec.verify);
     let is_final = NarWatch::is_known_before(&closure);
@@ -103,13 +112,17 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         None
     };
     let mut tree = root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?;
-    if spec.sparse && spec.kind == Kind::Ext4 {
+    if spec.sparse && !matches!(spec.kind, Kind::Tar) {
         sparse::find_data(&mut tree)?;
     }
     let files = tree.len();
-    let pieces = match spec.kind {
-        Kind::Ext4 => ext4::lay_out(tree, &spec.ext4)?,
-        Kind::Tar => tar::lay_out(tree)?,
+    let (pieces, filesystem) = match spec.kind {
+        Kind::Ext4 => (ext4::lay_out(tree, &spec.ext4)?, Some(0)),
+        Kind::Tar => (tar::lay_out(tree)?, None),
+        Kind::Disk(disk) => {
+            let built = disk::lay_out(*disk, tree, &spec.ext4)?;
+            (built.pieces, built.root)
+        }
     };
 
     begin("writing")?;
@@ -132,9 +145,9 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     // node would take longer.
     mem::forget((pieces, watch));
 
-    if spec.self_check {
+    if let (true, Some(start)) = (spec.self_check, filesystem) {
         begin("checking")?;
-        self_check::check(&valid, &output, spec.compression, interrupt)?;
+        self_check::check(&valid, &output, spec.compression, start, interrupt)?;
     }
 
     interrupt.check()?;
@@ -144,15 +157,34 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         image_bytes,
         output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
     };
-    match &spec.output.image_name {
+    match &spec.output.directory {
         None => output.finish()?,
-        Some(name) => {
-            let registration = store::registration(&valid);
-            output.finish_in_directory(name, &[(store::REGISTRATION_NAME, &registration)])?;
+        Some(directory) => {
+            let others = beside(directory, &spec.output.path, image_bytes, &valid);
+            output.finish_in_directory(&directory.image, &others)?;
         }
     }
     progress.done(&summary);
     Ok(())
+}
+
+/// What stands beside an image of so many bytes: paths and contents.
+fn beside<'a>(
+    directory: &'a OutputDirectory,
+    out: &Path,
+    image_bytes: u64,
+    valid: &[ValidPath],
+) -> Vec<(&'a str, Vec<u8>)> {
+    let out = out.to_str().expect("the attributes are UTF-8");
+    let mut files = Vec::new();
+    if directory.registration {
+        files.push((store::REGISTRATION_NAME, store::registration(valid)));
+    }
+    files.extend(directory.files.iter().map(|file| {
+        let content = file.content(out, &directory.image, image_bytes);
+        (file.name.as_str(), content)
+    }));
+    files
 }
 
 /// What `root` asks for, in a new root: every profile has its first generation.
@@ -176,12 +208,11 @@ fn nixos(
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
     use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::spec::Output;
-    use crate::store::{Form, Graph, NarHash, StorePath, ValidPath};
+    use crate::store::{Form, Graph, NarHash, StorePath};
     use crate::tree::Timestamp;
 
     /// An image of nothing, at `path`.
@@ -190,7 +221,7 @@ mod tests {
         Spec {
             output: Output {
                 path: path.into(),
-                image_name: None,
+                directory: None,
             },
             inputs: Vec::new(),
             verify: false,

@@ -26,6 +26,7 @@
 pub mod attrs;
 pub mod build;
 pub mod directory;
+pub mod disk;
 pub mod error;
 pub mod ext4;
 pub mod image;

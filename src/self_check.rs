@@ -71,11 +71,13 @@ pub enum SelfCheckError {
     Stopped(#[from] WriteError),
 }
 
-/// Compares what is in the written image, wrapped as `compression` says, with `paths`.
+/// Compares what is in the filesystem that begins at byte `start` of the written image,
+/// wrapped as `compression` says, with `paths`.
 pub fn check(
     paths: &[ValidPath],
     output: &PendingOutput,
     compression: Compression,
+    start: u64,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
     let image = match compression {
@@ -87,16 +89,17 @@ pub fn check(
             })?
         }
     };
-    check_image(paths, image, interrupt)
+    check_image(paths, image, start, interrupt)
 }
 
-/// Compares what is in the filesystem in `image` with `paths`, on all threads.
+/// Compares what is in the filesystem from byte `start` of `image` on with `paths`, on all threads.
 fn check_image(
     paths: &[ValidPath],
     image: File,
+    start: u64,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
-    let reader = ImageReader::new(image);
+    let reader = ImageReader::new(image, start);
     // The reader stays on its thread, so each has its own.
     paths.par_iter().try_for_each_init(
         || None,

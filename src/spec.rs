@@ -2,11 +2,17 @@
 //!
 //! A [`Spec`] can be built; whoever holds one need not check it again.
 
+mod disk;
+mod output;
+
 use std::path::PathBuf;
 
-use crate::attrs::{self, Attrs, CompressionName, KindName, OutputForm};
+pub use disk::{DiskFault, DiskSpec, GrubFiles, PartitionContent, RawFile};
+pub use output::{Output, OutputDirectory, OutputFault, OutputFile};
+
+use crate::attrs::{self, Attrs, CompressionName, KindName};
 use crate::ext4;
-use crate::store::{Form, Graph, GraphError, REGISTRATION_NAME, StorePath};
+use crate::store::{Form, Graph, GraphError, StorePath};
 use crate::tree::{Timestamp, Xattrs};
 
 /// One image to be made.
@@ -42,23 +48,15 @@ pub struct Spec {
     pub self_check: bool,
 }
 
-/// The result: an image by itself or in a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// The path that Nix expects, `$out`.
-    pub path: PathBuf,
-    /// The name of the image in the directory `path`, beside its
-    /// `nix-path-registration`; without one the image is `path` itself.
-    pub image_name: Option<String>,
-}
-
 /// What an image is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Kind {
     /// An ext4 filesystem.
     Ext4,
     /// A tar archive.
     Tar,
+    /// A disk, one of whose partitions may be the ext4 filesystem.
+    Disk(Box<DiskSpec>),
 }
 
 /// The root of a NixOS.
@@ -141,11 +139,22 @@ pub enum SpecError {
         "nix2image.selfCheck: a tar archive cannot be checked, expected false with kind = \"tar\"; `verify` checks the closure that goes into it"
     )]
     SelfCheckOfTar,
-    /// An image with the name of the file beside it.
-    #[error(
-        "nix2image.imageName: {REGISTRATION_NAME:?} is the name of the registration beside the image, expected another file name"
-    )]
-    ImageNameTaken,
+    /// A disk that cannot be.
+    #[error("nix2image.{attribute}: {fault}")]
+    Disk {
+        /// Where, below `nix2image`.
+        attribute: String,
+        /// What is wrong with it.
+        fault: DiskFault,
+    },
+    /// An output that cannot be.
+    #[error("nix2image.{attribute}: {fault}")]
+    Output {
+        /// Which attribute says so.
+        attribute: &'static str,
+        /// What is wrong with it.
+        fault: OutputFault,
+    },
 }
 
 /// Bytes that are left free for what Nix makes beside a database when it opens it: a reserve
@@ -171,28 +180,36 @@ impl Spec {
                 level: image.compression_level.map_or(3, |level| level.0),
             },
         };
-        let image_name = match text(image.output).unwrap_or(OutputForm::File) {
-            OutputForm::File => None,
-            OutputForm::Directory => Some(image_name(text(image.image_name), compression)?),
-        };
-        let kind = match text(image.kind).unwrap_or(KindName::Ext4) {
-            KindName::Ext4 => Kind::Ext4,
-            KindName::Tar if image.self_check == Some(true) => {
+        let kind_name = text(image.kind).unwrap_or(KindName::Ext4);
+        let is_disk = kind_name == KindName::Disk;
+        let (disk, ext4) = disk::take(is_disk, image.disk.take(), image.ext4.take())?;
+        let kind = match (kind_name, disk) {
+            (_, Some(disk)) => Kind::Disk(Box::new(disk)),
+            (KindName::Tar, None) if image.self_check == Some(true) => {
                 return Err(SpecError::SelfCheckOfTar);
             }
-            KindName::Tar => Kind::Tar,
+            (KindName::Tar, None) => Kind::Tar,
+            (_, None) => Kind::Ext4,
         };
-        let ext4 = image.ext4.unwrap_or_default();
+        let suffix = match compression {
+            Compression::None => ".img",
+            Compression::Zstd { .. } => ".img.zst",
+        };
+        let output = output::output(attrs.out, &mut image, &kind, suffix)?;
         let root = image.root.map(RootSpec::from);
         let mut options = ext4_options(&ext4, time);
         if root.as_ref().is_some_and(|root| root.database) {
             options.free_bytes = options.free_bytes.saturating_add(DATABASE_ROOM);
         }
+        if let Kind::Disk(disk) = &kind {
+            let contents = image.contents.as_ref();
+            let has_content = !inputs.is_empty()
+                || root.is_some()
+                || contents.is_some_and(|contents| !contents.is_empty());
+            disk::check_root(disk, has_content)?;
+        }
         Ok(Self {
-            output: Output {
-                path: attrs.out,
-                image_name,
-            },
+            output,
             inputs,
             verify: image.verify.unwrap_or(false),
             contents: image
@@ -248,21 +265,6 @@ fn inputs(graphs: Vec<Graph>, image: &mut attrs::Image) -> Vec<Form> {
         .chain(files(image.exports.take()).map(Form::Export))
         .chain(caches)
         .collect()
-}
-
-fn image_name(
-    given: Option<attrs::FileName>,
-    compression: Compression,
-) -> Result<String, SpecError> {
-    let name = match (given, compression) {
-        (Some(name), _) => name.0,
-        (None, Compression::None) => "nixos.img".to_owned(),
-        (None, Compression::Zstd { .. }) => "nixos.img.zst".to_owned(),
-    };
-    if name == REGISTRATION_NAME {
-        return Err(SpecError::ImageNameTaken);
-    }
-    Ok(name)
 }
 
 fn ext4_options(attrs: &attrs::Ext4, time: u32) -> ext4::Options {

@@ -87,8 +87,9 @@ fn a_wrong_type_or_value_is_named_with_what_is_allowed() {
              expected an integer from 1 to 19",
         ),
         (
-            json!({ "imageName": "a/b" }),
-            "nix2image.imageName: \"a/b\" is not allowed, expected a file name, without slashes",
+            json!({ "imageName": "a//b" }),
+            "nix2image.imageName: \"a//b\" is not allowed, expected the path of a file in the output, \
+             without \".\", \"..\", empty names and a leading slash",
         ),
         (
             json!({ "ext4": { "label": "seventeen bytes.." } }),

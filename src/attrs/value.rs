@@ -43,7 +43,7 @@ pub struct NotAllowed {
 }
 
 impl NotAllowed {
-    fn instead_of<T: FromText>(found: &str) -> Self {
+    pub(super) fn instead_of<T: FromText>(found: &str) -> Self {
         Self {
             found: found.into(),
             allowed: T::ALLOWED,
@@ -139,23 +139,25 @@ macro_rules! choice {
             )*
         }
 
-        impl FromText for $name {
+        impl $crate::attrs::FromText for $name {
             const ALLOWED: &str = concat!("\"", $first_text, "\"", $(" or \"", $rest_text, "\"",)*);
         }
 
-        impl FromStr for $name {
-            type Err = NotAllowed;
+        impl std::str::FromStr for $name {
+            type Err = $crate::attrs::NotAllowed;
 
-            fn from_str(text: &str) -> Result<Self, NotAllowed> {
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 match text {
                     $first_text => Ok(Self::$first),
                     $($rest_text => Ok(Self::$rest),)*
-                    _ => Err(NotAllowed::instead_of::<Self>(text)),
+                    _ => Err($crate::attrs::NotAllowed::instead_of::<Self>(text)),
                 }
             }
         }
     };
 }
+
+pub(super) use choice;
 
 choice! {
     /// What `$out` is.
@@ -164,7 +166,7 @@ choice! {
 
 choice! {
     /// What holds the files.
-    KindName { Ext4 = "ext4", Tar = "tar" }
+    KindName { Ext4 = "ext4", Tar = "tar", Disk = "disk" }
 }
 
 choice! {
@@ -304,22 +306,23 @@ impl FromStr for Target {
     }
 }
 
-/// The name of a file in the output.
+/// The path of a file in the output: names without `.`, `..` and empty ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileName(pub String);
+pub struct RelativePath(pub String);
 
-impl FromText for FileName {
-    const ALLOWED: &str = "a file name, without slashes";
+impl FromText for RelativePath {
+    const ALLOWED: &str = "the path of a file in the output, without \".\", \"..\", empty names \
+                           and a leading slash";
 }
 
-impl FromStr for FileName {
+impl FromStr for RelativePath {
     type Err = NotAllowed;
 
     fn from_str(text: &str) -> Result<Self, NotAllowed> {
-        match Name::new(text) {
-            Ok(_) => Ok(Self(text.into())),
-            Err(_) => Err(NotAllowed::instead_of::<Self>(text)),
+        if text.split('/').any(|name| Name::new(name).is_err()) {
+            return Err(NotAllowed::instead_of::<Self>(text));
         }
+        Ok(Self(text.into()))
     }
 }
 

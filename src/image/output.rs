@@ -114,19 +114,22 @@ impl PendingOutput {
         self.state.name(&self.path)
     }
 
-    /// Lets a directory appear at the path instead: the file is in it as `file_name`,
-    /// and beside it stand `others`, names and contents.
+    /// Lets a directory appear at the path instead: the file is in it at `file_path`, and
+    /// beside it stand `others`, paths and contents. The directories of all these are
+    /// made.
     pub fn finish_in_directory(
         self,
-        file_name: &str,
-        others: &[(&str, &[u8])],
+        file_path: &str,
+        others: &[(&str, Vec<u8>)],
     ) -> Result<(), OutputError> {
         let directory = TempDir::new_in(&self.parent).map_err(OutputError::io(
             "create a temporary directory in",
             &self.parent,
         ))?;
-        self.state.name(&directory.path().join(file_name))?;
+        make_parents(directory.path(), file_path)?;
+        self.state.name(&directory.path().join(file_path))?;
         for (name, content) in others {
+            make_parents(directory.path(), name)?;
             let path = directory.path().join(name);
             write_new(&path, content).map_err(OutputError::io("write", &path))?;
         }
@@ -174,6 +177,25 @@ fn refuse_existing(path: &Path) -> Result<(), OutputError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(OutputError::io("look for", path)(source)),
     }
+}
+
+/// Makes the directories that `path` leads through, below `top`, which is there.
+fn make_parents(top: &Path, path: &str) -> Result<(), OutputError> {
+    let Some(parents) = Path::new(path).parent() else {
+        return Ok(());
+    };
+    let mut directory = top.to_owned();
+    for name in parents {
+        directory.push(name);
+        match fs::create_dir(&directory) {
+            // Whatever the umask is.
+            Ok(()) => fs::set_permissions(&directory, Permissions::from_mode(DIRECTORY_MODE)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+        .map_err(OutputError::io("make the directory", &directory))?;
+    }
+    Ok(())
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -291,14 +313,19 @@ mod tests {
             let output = begin(&path);
             output.file().write_all(b"image").unwrap();
             output
-                .finish_in_directory("nixos.img", &[("beside", b"text")])
+                .finish_in_directory(
+                    "images/nixos.img",
+                    &[("beside", b"text".into()), ("images/size", b"5".into())],
+                )
                 .unwrap();
             assert_eq!(names(directory.path()), ["out"]);
-            assert_eq!(names(&path), ["beside", "nixos.img"]);
-            assert_eq!(fs::read(path.join("nixos.img")).unwrap(), b"image");
+            assert_eq!(names(&path), ["beside", "images"]);
+            assert_eq!(names(&path.join("images")), ["nixos.img", "size"]);
+            assert_eq!(mode(&path.join("images")), 0o755);
+            assert_eq!(fs::read(path.join("images/nixos.img")).unwrap(), b"image");
             assert_eq!(fs::read(path.join("beside")).unwrap(), b"text");
             assert_eq!(mode(&path), 0o755);
-            assert_eq!(mode(&path.join("nixos.img")), 0o644);
+            assert_eq!(mode(&path.join("images/nixos.img")), 0o644);
             assert_eq!(mode(&path.join("beside")), 0o644);
         }
     }
@@ -317,7 +344,7 @@ mod tests {
     fn a_directory_that_cannot_be_finished_leaves_nothing() {
         for (directory, begin) in ways() {
             let output = begin(&directory.path().join("out"));
-            let same_name = output.finish_in_directory("image", &[("image", b"")]);
+            let same_name = output.finish_in_directory("image", &[("image", Vec::new())]);
             assert!(same_name.is_err());
             assert!(names(directory.path()).is_empty());
         }

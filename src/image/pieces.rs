@@ -128,6 +128,14 @@ impl Pieces {
         self.pieces.iter().map(|piece| piece.length).sum()
     }
 
+    /// The pieces as they stand in a larger image, in which this one begins at `offset`.
+    pub fn at(self, offset: u64) -> impl Iterator<Item = Piece> {
+        self.pieces.into_iter().map(move |piece| Piece {
+            offset: offset + piece.offset,
+            ..piece
+        })
+    }
+
     /// The pieces, in order of their offsets.
     #[must_use]
     pub fn as_slice(&self) -> &[Piece] {

@@ -6,9 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::{ArchiveError, Unpacked, unpack};
+use crate::source::Source;
 use crate::spec::ContentItem;
 use crate::store::{STORE_DIRECTORY, ScanError, scan};
-use crate::tree::{Name, NodeId, Timestamp, Tree};
+use crate::tree::{Kind, Name, NodeId, Timestamp, Tree};
 
 /// A tree and its place in the image.
 #[derive(Clone, Debug)]
@@ -29,12 +30,12 @@ pub struct Placed {
 pub enum ContentsError {
     /// A source that Nix does not keep.
     #[error(
-        "nix2image.contents[{index}].source is {}, which is not below {}; write it as \"${{path}}\" in the Nix expression, so that it is copied there",
+        "{attribute} is {}, which is not below {}; write it as \"${{path}}\" in the Nix expression, so that it is copied there",
         path.display(), store.display()
     )]
     NotInStore {
-        /// Its number among the contents, from 0.
-        index: usize,
+        /// What names it.
+        attribute: String,
         /// The source.
         path: PathBuf,
         /// The store directory.
@@ -42,51 +43,76 @@ pub enum ContentsError {
     },
     /// A source that is not there.
     #[error(
-        "nix2image.contents[{index}].source is {}, and there is nothing; a source must be an input of the derivation",
+        "{attribute} is {}, and there is nothing; it must be an input of the derivation",
         path.display()
     )]
     Missing {
-        /// Its number among the contents, from 0.
-        index: usize,
+        /// What names it.
+        attribute: String,
         /// The source.
         path: PathBuf,
     },
+    /// A file that is none, or cannot be looked at.
+    #[error("{attribute} is {}, which {reason}, expected a file", path.display())]
+    NoFile {
+        /// What names it.
+        attribute: String,
+        /// The source.
+        path: PathBuf,
+        /// What it is instead.
+        reason: &'static str,
+    },
     /// A source that could not be scanned.
-    #[error("nix2image.contents[{index}].source cannot be taken")]
+    #[error("{attribute} cannot be taken")]
     Scan {
-        /// Its number among the contents, from 0.
-        index: usize,
+        /// What names it.
+        attribute: String,
         /// The reason.
         source: ScanError,
     },
     /// A source that could not be unpacked.
-    #[error("nix2image.contents[{index}].source cannot be unpacked")]
+    #[error("{attribute} cannot be unpacked")]
     Archive {
-        /// Its number among the contents, from 0.
-        index: usize,
+        /// What names it.
+        attribute: String,
         /// The reason.
-        source: ArchiveError,
+        source: Box<ArchiveError>,
     },
 }
 
-/// The trees of `items`, in their order. What has no time of its own gets `mtime`.
-pub fn place(items: &[ContentItem], mtime: Timestamp) -> Result<Vec<Placed>, ContentsError> {
-    place_from(Path::new(STORE_DIRECTORY), items, mtime)
+/// The trees of `items`, the items of the list `attribute`, in their order. What has no time
+/// of its own gets `mtime`.
+pub fn place(
+    attribute: &str,
+    items: &[ContentItem],
+    mtime: Timestamp,
+) -> Result<Vec<Placed>, ContentsError> {
+    place_from(Path::new(STORE_DIRECTORY), attribute, items, mtime)
+}
+
+/// The file at `path`, which the attribute `attribute` names, or which a symlink there leads
+/// to.
+pub fn file(attribute: &str, path: &Path) -> Result<Source, ContentsError> {
+    file_from(Path::new(STORE_DIRECTORY), attribute, path)
 }
 
 fn place_from(
     store: &Path,
+    attribute: &str,
     items: &[ContentItem],
     mtime: Timestamp,
 ) -> Result<Vec<Placed>, ContentsError> {
     let place = |(index, item): (usize, &ContentItem)| {
-        check_source(store, index, &item.source)?;
+        let attribute = format!("{attribute}[{index}].source");
+        check_source(store, &attribute, &item.source)?;
         let mut unpacked = if item.unpack {
-            unpack(&item.source, mtime)
-                .map_err(|source| ContentsError::Archive { index, source })?
+            unpack(&item.source, mtime).map_err(|source| ContentsError::Archive {
+                attribute,
+                source: Box::new(source),
+            })?
         } else {
             let tree = scan(&item.source, mtime)
-                .map_err(|source| ContentsError::Scan { index, source })?;
+                .map_err(|source| ContentsError::Scan { attribute, source })?;
             Unpacked {
                 tree,
                 implied: BTreeSet::new(),
@@ -103,7 +129,28 @@ fn place_from(
     items.iter().enumerate().map(place).collect()
 }
 
-fn check_source(store: &Path, index: usize, path: &Path) -> Result<(), ContentsError> {
+fn file_from(store: &Path, attribute: &str, path: &Path) -> Result<Source, ContentsError> {
+    check_source(store, attribute, path)?;
+    let found = path.canonicalize();
+    let path = found.as_deref().unwrap_or(path);
+    check_source(store, attribute, path)?;
+    let tree = scan(path, Timestamp::from_seconds(0)).map_err(|source| ContentsError::Scan {
+        attribute: attribute.into(),
+        source,
+    })?;
+    let no_file = |reason| ContentsError::NoFile {
+        attribute: attribute.into(),
+        path: path.into(),
+        reason,
+    };
+    match &tree.node(Tree::ROOT).kind {
+        Kind::File(source) => Ok(source.clone()),
+        Kind::Symlink(_) => Err(no_file("is a symlink that leads nowhere")),
+        _ => Err(no_file("is a directory")),
+    }
+}
+
+fn check_source(store: &Path, attribute: &str, path: &Path) -> Result<(), ContentsError> {
     let below = path.strip_prefix(store).ok().is_some_and(|below| {
         below.components().next().is_some()
             && below
@@ -112,14 +159,14 @@ fn check_source(store: &Path, index: usize, path: &Path) -> Result<(), ContentsE
     });
     if !below {
         return Err(ContentsError::NotInStore {
-            index,
+            attribute: attribute.into(),
             path: path.into(),
             store: store.into(),
         });
     }
     match path.symlink_metadata() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ContentsError::Missing {
-            index,
+            attribute: attribute.into(),
             path: path.into(),
         }),
         _ => Ok(()), // the scan reports what else is wrong
@@ -152,7 +199,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::tree::{Kind, Metadata, Xattrs};
+    use crate::tree::{Metadata, Xattrs};
 
     const MTIME: Timestamp = Timestamp::from_seconds(1);
 
@@ -180,7 +227,7 @@ mod tests {
     }
 
     fn place_one(store: &Path, item: ContentItem) -> Result<Placed, ContentsError> {
-        Ok(place_from(store, &[item], MTIME)?.remove(0))
+        Ok(place_from(store, "contents", &[item], MTIME)?.remove(0))
     }
 
     #[test]
@@ -231,11 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_found_behind_symlinks_within_the_store() {
+        let (store, path) = store();
+        let find = |name: &str| file_from(store.path(), "raw", &path.join(name));
+        assert_eq!(find("file").unwrap().length, 7);
+        assert_eq!(find("link").unwrap().length, 7);
+        let error = file_from(store.path(), "raw", &path).unwrap_err();
+        assert!(error.to_string().contains("is a directory"), "{error}");
+        symlink("nowhere", path.join("dangling")).unwrap();
+        let error = find("dangling").unwrap_err().to_string();
+        assert!(error.contains("leads nowhere"), "{error}");
+        symlink("/proc/version", path.join("out")).unwrap();
+        let error = find("out").unwrap_err();
+        assert!(matches!(error, ContentsError::NotInStore { .. }), "{error}");
+    }
+
+    #[test]
     fn a_source_must_lie_in_the_store_and_be_there() {
         let (store, path) = store();
         let place = |source: PathBuf| {
             let items = [item(path.clone()), item(source)];
-            place_from(store.path(), &items, MTIME).unwrap_err()
+            place_from(store.path(), "contents", &items, MTIME).unwrap_err()
         };
         for elsewhere in [
             "/etc/passwd".into(),
@@ -245,18 +308,18 @@ mod tests {
         ] {
             let error = place(elsewhere);
             assert!(
-                matches!(error, ContentsError::NotInStore { index: 1, .. }),
+                matches!(&error, ContentsError::NotInStore { attribute, .. } if attribute == "contents[1].source"),
                 "{error}"
             );
         }
         let error = place(path.join("missing"));
         assert!(
-            matches!(error, ContentsError::Missing { index: 1, .. }),
+            matches!(&error, ContentsError::Missing { attribute, .. } if attribute == "contents[1].source"),
             "{error}"
         );
         let error = place(path.join("file/x"));
         assert!(
-            matches!(error, ContentsError::Scan { index: 1, .. }),
+            matches!(&error, ContentsError::Scan { attribute, .. } if attribute == "contents[1].source"),
             "{error}"
         );
     }

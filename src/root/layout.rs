@@ -108,6 +108,16 @@ pub fn tree(
     Ok(image.tree)
 }
 
+/// The tree of a filesystem that holds `contents`, in the order given, and nothing else.
+pub fn contents_tree(contents: Vec<Placed>, mtime: Timestamp) -> Result<Tree, RootError> {
+    let mut image = Image::new(mtime);
+    for placed in contents {
+        image.part(Part::Contents(placed.source.clone()));
+        image.put(&placed)?;
+    }
+    Ok(image.tree)
+}
+
 /// A tree that grows, part by part.
 struct Image {
     tree: Tree,

@@ -12,8 +12,8 @@ mod nixos;
 mod shell;
 
 pub use archive::{ArchiveError, ArchiveFault};
-pub use contents::{ContentsError, Placed, place};
+pub use contents::{ContentsError, Placed, file, place};
 pub use generation::Generations;
-pub use layout::{Part, RootError, tree};
+pub use layout::{Part, RootError, contents_tree, tree};
 pub use nixos::{CHANNEL_PROFILE, NIXOS_MARK, NixosError, NixosRoot, Profile, SYSTEM_PROFILE};
 pub use shell::ShellError;

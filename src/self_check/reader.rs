@@ -9,11 +9,18 @@ use ext4_view::Ext4Read;
 
 /// One file that many threads read, each where it is.
 #[derive(Clone, Debug)]
-pub(super) struct ImageReader(Arc<File>);
+pub(super) struct ImageReader {
+    image: Arc<File>,
+    /// Bytes before the filesystem.
+    start: u64,
+}
 
 impl ImageReader {
-    pub(super) fn new(image: File) -> Self {
-        Self(Arc::new(image))
+    pub(super) fn new(image: File, start: u64) -> Self {
+        Self {
+            image: Arc::new(image),
+            start,
+        }
     }
 }
 
@@ -23,6 +30,6 @@ impl Ext4Read for ImageReader {
         start_byte: u64,
         bytes: &mut [u8],
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(self.0.read_exact_at(bytes, start_byte)?)
+        Ok(self.image.read_exact_at(bytes, self.start + start_byte)?)
     }
 }

@@ -92,7 +92,7 @@ fn fill(directory: &HostPath) {
 }
 
 fn check_uncompressed(closure: &[ValidPath], image: &PendingOutput) -> Result<(), SelfCheckError> {
-    check(closure, image, Compression::None, &Interrupt::default())
+    check(closure, image, Compression::None, 0, &Interrupt::default())
 }
 
 #[test]
@@ -112,7 +112,14 @@ fn a_compressed_image_that_holds_the_closure_passes() {
     io::Seek::rewind(&mut from).unwrap();
     zstd::stream::copy_encode(from, compressed.file(), 1).unwrap();
     let zstd = Compression::Zstd { level: 1 };
-    check(&fixture.closure(), &compressed, zstd, &Interrupt::default()).unwrap();
+    check(
+        &fixture.closure(),
+        &compressed,
+        zstd,
+        0,
+        &Interrupt::default(),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -170,6 +177,7 @@ fn an_interrupt_ends_the_check() {
             &fixture.closure(),
             &fixture.image(),
             Compression::None,
+            0,
             &interrupt
         ),
         Err(SelfCheckError::Stopped(_))

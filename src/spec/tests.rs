@@ -33,11 +33,11 @@ fn error(mut image: Value) -> String {
 fn what_is_not_given_has_its_default() {
     let spec = spec(json!({}));
     assert_eq!(spec.output.path, Path::new("/nix/store/x-image"));
-    assert_eq!(spec.output.image_name, None);
+    assert_eq!(spec.output.directory, None);
     assert!(spec.inputs.is_empty());
     assert!(!spec.verify);
     assert_eq!(spec.root, None);
-    assert_eq!(spec.kind, Kind::Ext4);
+    assert!(matches!(spec.kind, Kind::Ext4));
     assert!(spec.contents.is_empty());
     assert!(spec.registration);
     assert_eq!(spec.time, Timestamp::from_seconds(1));
@@ -59,7 +59,7 @@ fn what_is_null_has_its_default() {
     let nulls = spec(json!({
         "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
         "verify": null, "root": null, "kind": null, "contents": null, "registration": null, "time": null, "output": null,
-        "imageName": null, "compression": null, "compressionLevel": null, "selfCheck": null,
+        "imageName": null, "outputFiles": null, "disk": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
             "freeBytes": null, "freeInodes": null, "reservedPercent": null, "inodeRatio": null,
@@ -99,7 +99,7 @@ fn what_is_given_is_taken() {
     assert!(!spec.registration);
     assert_eq!(spec.time, Timestamp::from_seconds(1234));
     assert_eq!(spec.ext4.time, 1234);
-    assert_eq!(spec.output.image_name.as_deref(), Some("disk.img"));
+    assert_eq!(spec.output.directory.unwrap().image, "disk.img");
     assert_eq!(spec.compression, Compression::Zstd { level: 19 });
     assert!(spec.self_check);
     assert_eq!(&spec.ext4.label.as_bytes()[..9], b"NIXOS_SD\0");
@@ -153,7 +153,7 @@ fn a_root_has_a_database_unless_it_is_told_not_to_and_room_for_it() {
 
 #[test]
 fn a_tar_archive_is_not_checked_as_a_filesystem() {
-    assert_eq!(spec(json!({ "kind": "tar" })).kind, Kind::Tar);
+    assert!(matches!(spec(json!({ "kind": "tar" })).kind, Kind::Tar));
     assert_eq!(
         error(json!({ "kind": "tar", "selfCheck": true })),
         "nix2image.selfCheck: a tar archive cannot be checked, expected false with kind = \"tar\"; \
@@ -163,7 +163,7 @@ fn a_tar_archive_is_not_checked_as_a_filesystem() {
 
 #[test]
 fn an_image_in_a_directory_is_named_after_its_compression_unless_it_has_a_name() {
-    let name = |image| spec(image).output.image_name.unwrap();
+    let name = |image| spec(image).output.directory.unwrap().image;
     assert_eq!(name(json!({ "output": "directory" })), "nixos.img");
     assert_eq!(
         name(json!({ "output": "directory", "compression": "zstd" })),
@@ -179,8 +179,8 @@ fn an_image_in_a_directory_is_named_after_its_compression_unless_it_has_a_name()
 fn an_image_cannot_have_the_name_of_the_registration() {
     assert_eq!(
         error(json!({ "output": "directory", "imageName": "nix-path-registration" })),
-        "nix2image.imageName: \"nix-path-registration\" is the name of the registration beside \
-         the image, expected another file name"
+        "nix2image.imageName: \"nix-path-registration\" cannot stand beside \
+         \"nix-path-registration\"; give it another name"
     );
 }
 

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -404,6 +407,33 @@ fn a_database_with_wal_that_nobody_uses_is_read_by_who_may_not_write_it() {
     other.execute("delete from Refs", ()).unwrap();
     let error = database.closure(&[path('a')]).unwrap_err();
     assert!(matches!(error.fault, DatabaseFault::Changed), "{error:?}");
+}
+
+/// A Nix that builds opens, writes and closes its database all the time, and the last who
+/// closes it deletes the files of the log.
+#[test]
+fn a_database_that_others_open_write_and_close_is_read() {
+    let (_root, directory) = encoded(&sample());
+    drop(in_use(&directory));
+    let roots = [path('c')];
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let connection = Connection::open(directory.join(DATABASE_NAME)).unwrap();
+                connection.busy_timeout(Duration::from_secs(60)).unwrap();
+                connection
+                    .execute("update ValidPaths set registrationTime = 2", ())
+                    .unwrap();
+            }
+        });
+        let read = || Database::open_read_only(&directory)?.closure(&roots);
+        let read: Vec<_> = (0..500).map(|_| read()).collect();
+        done.store(true, Ordering::Relaxed);
+        for read in read {
+            assert!(!read.unwrap().is_empty());
+        }
+    });
 }
 
 #[test]

@@ -31,6 +31,10 @@ in
       type = types.lazyAttrsOf types.raw;
       default = { };
     };
+    networking.hostName = mkOption {
+      type = types.str;
+      default = "nixos";
+    };
     nixpkgs = {
       hostPlatform = mkOption { type = types.str; };
       buildPlatform = mkOption {
@@ -43,6 +47,10 @@ in
       };
       pkgs = mkOption { type = types.raw; };
     };
+    services.openssh.enable = mkOption {
+      type = types.bool;
+      default = false;
+    };
     system.build = mkOption {
       type = types.lazyAttrsOf types.raw;
       default = { };
@@ -53,6 +61,10 @@ in
     };
     system.stateVersion = mkOption { type = types.str; };
     systemd.services = mkOption {
+      type = types.lazyAttrsOf types.raw;
+      default = { };
+    };
+    users.users = mkOption {
       type = types.lazyAttrsOf types.raw;
       default = { };
     };

@@ -16,12 +16,8 @@ let
   ];
 in
 {
-  options.image = {
-    baseName = option types.str "nixos-image-sd-card";
-    extension = unset types.str;
-    fileName = option types.str "${config.image.baseName}.${config.image.extension}";
-    filePath = unset types.str;
-  };
+  imports = [ ../../image/file-options.nix ];
+
   options.sdImage = {
     storePaths = unset (types.listOf types.package);
     firmwarePartitionOffset = option types.int 8;
