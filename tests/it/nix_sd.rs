@@ -1,12 +1,11 @@
 //! SD cards that Nix builds, as the tools of partitions and filesystems see them.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom, copy};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::built::{digest, path};
 use crate::support::command::run;
@@ -14,6 +13,7 @@ use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
 use crate::support::nix::Nix;
+use crate::support::partitions::{extracted, table};
 use crate::support::temporary;
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -65,44 +65,6 @@ impl Card {
 #[track_caller]
 fn plain(nix: Nix, arguments: &str) -> PathBuf {
     Card::build(nix, &format!("compressImage = false; {arguments}")).image("card.img")
-}
-
-/// The table as sfdisk reads it, which has no complaint.
-#[track_caller]
-fn table(card: &Path) -> Value {
-    let mut verify = Command::new("sfdisk");
-    let verdict = run(verify.arg("--verify").arg(card));
-    assert!(verdict.starts_with("No errors detected."), "{verdict}");
-    let mut dump = Command::new("sfdisk");
-    let mut told: Value = serde_json::from_str(&run(dump.arg("--json").arg(card))).unwrap();
-    told["partitiontable"].take()
-}
-
-/// The bytes of a partition, as a file by themselves.
-struct Partition {
-    file: PathBuf,
-    _directory: TempDir,
-}
-
-impl Partition {
-    /// That of this number, from 0.
-    #[track_caller]
-    fn of(card: &Path, number: usize) -> Self {
-        let table = table(card);
-        let partition = &table["partitions"][number];
-        let bytes = |name: &str| partition[name].as_u64().unwrap() * 512;
-        let directory = temporary::directory();
-        let file = directory.path().join("partition");
-        let mut from = File::open(card).unwrap();
-        from.seek(SeekFrom::Start(bytes("start"))).unwrap();
-        let mut to = File::create(&file).unwrap();
-        let copied = copy(&mut from.take(bytes("size")), &mut to).unwrap();
-        assert_eq!(copied, bytes("size"), "the card ends in a partition");
-        Self {
-            file,
-            _directory: directory,
-        }
-    }
 }
 
 #[test]
@@ -157,7 +119,7 @@ fn mtools(program: &str, fat: &Path, arguments: &[&str]) -> String {
 
 #[test]
 fn the_firmware_partition_is_sound_and_holds_its_files() {
-    let firmware = Partition::of(&plain(Nix::Machine, ""), 0);
+    let firmware = extracted(&plain(Nix::Machine, ""), 1);
     let fat = &firmware.file;
     run(Command::new("fsck.fat").arg("-n").arg(fat));
 
@@ -183,7 +145,7 @@ fn the_firmware_partition_is_sound_and_holds_its_files() {
 
 #[test]
 fn the_root_partition_is_sound_and_owns_its_store() {
-    let root = Partition::of(&plain(Nix::Machine, ""), 1);
+    let root = extracted(&plain(Nix::Machine, ""), 2);
     e2fsck_is_silent(&root.file);
     let mounted = Mounted::read_only(&root.file);
     let at = |name: &str| mounted.root().join(name);
@@ -239,7 +201,7 @@ fn generations(root: &Path) -> Vec<(String, PathBuf)> {
 fn nixpkgs_first_boot_finds_nothing_to_load() {
     let system = Nix::Machine.evaluate(&format!("\"${{{}}}\"", expression("toplevel", "")));
     for nix in Nix::all() {
-        let root = Partition::of(&plain(Nix::Machine, ""), 1);
+        let root = extracted(&plain(Nix::Machine, ""), 2);
         let mounted = Mounted::writable_where_every_nix_sees_it(&root.file);
         let before = (database(mounted.root()), generations(mounted.root()));
         first_boot(nix, mounted.root(), system.as_str().unwrap());
@@ -252,7 +214,7 @@ fn nixpkgs_first_boot_finds_nothing_to_load() {
 #[test]
 fn a_full_registration_would_take_content_addresses_away() {
     let system = Nix::Machine.evaluate(&format!("\"${{{}}}\"", expression("toplevel", "")));
-    let root = Partition::of(&plain(Nix::Machine, "registration = true;"), 1);
+    let root = extracted(&plain(Nix::Machine, "registration = true;"), 2);
     let mounted = Mounted::writable_where_every_nix_sees_it(&root.file);
     assert!(database(mounted.root()).contains("text:sha256:"));
     first_boot(Nix::Machine, mounted.root(), system.as_str().unwrap());
