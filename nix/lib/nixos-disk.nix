@@ -187,8 +187,7 @@ let
               grubBoots
               rootUuid
               ;
-            rootGuid =
-              if builtins.match "legacy|legacy[+]boot|none" partitionTableType == null then rootGuid else null;
+            rootGuid = if disk.table == "gpt" then rootGuid else null;
             system = "${toplevel}";
           }
         else
