@@ -24,9 +24,9 @@ use serde_json::{Map, Value};
 pub use disk::{Attributes, Disk, Grub, Partition, PartitionContent, Raw, Size, TableName};
 pub use find::Places;
 pub use value::{
-    CompressionName, ContentMtime, FromText, Integer, KindName, Mode, NotAllowed, Number,
-    OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError, Text, XattrName,
-    XattrValue,
+    CompressionName, ContainerName, ContentMtime, FromText, Integer, KindName, Mode, NotAllowed,
+    Number, OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError, Text,
+    XattrName, XattrValue,
 };
 
 use crate::ext4;
@@ -67,12 +67,13 @@ pub struct Image {
     pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
     pub output: Option<Text<OutputForm>>,
     pub image_name: Option<Text<RelativePath>>,
+    pub output_files: Option<Vec<OutputFile>>,
+    pub container: Option<Text<ContainerName>>,
     pub compression: Option<Text<CompressionName>>,
     pub compression_level: Option<Integer<i32, 1, 19>>,
     pub self_check: Option<bool>,
     pub ext4: Option<Ext4>,
     pub disk: Option<Disk>,
-    pub output_files: Option<Vec<OutputFile>>,
 }
 
 /// The attributes of one item of `nix2image.outputFiles`.

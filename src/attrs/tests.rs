@@ -82,6 +82,10 @@ fn a_wrong_type_or_value_is_named_with_what_is_allowed() {
             r#"nix2image.compression: invalid type: integer `3`, expected "none" or "zstd""#,
         ),
         (
+            json!({ "container": "vdi" }),
+            r#"nix2image.container: "vdi" is not allowed, expected "raw" or "qcow2" or "qcow2-compressed" or "vhd-fixed" or "vhd-dynamic""#,
+        ),
+        (
             json!({ "compressionLevel": 20 }),
             "nix2image.compressionLevel: invalid value: integer `20`, \
              expected an integer from 1 to 19",
