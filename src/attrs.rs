@@ -9,6 +9,7 @@
 //! A new attribute is a field here, a line in `spec.rs` that gives its default, and
 //! a heading in `docs/attributes.md`.
 
+pub mod boot;
 mod disk;
 mod find;
 mod value;
@@ -21,12 +22,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use boot::BootFiles;
 pub use disk::{Attributes, Disk, Grub, Partition, PartitionContent, Raw, Size, TableName};
 pub use find::Places;
 pub use value::{
-    CompressionName, ContainerName, ContentMtime, FromText, Integer, KindName, Mode, NotAllowed,
-    Number, OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError, Text,
-    XattrName, XattrValue,
+    CompressionName, ContainerName, ContentMtime, FromText, Integer, KindName, Line, Mode,
+    NotAllowed, Number, OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError,
+    Text, XattrName, XattrValue,
 };
 
 use crate::ext4;
@@ -62,6 +64,7 @@ pub struct Image {
     pub verify: Option<bool>,
     pub root: Option<Root>,
     pub contents: Option<Vec<Content>>,
+    pub boot_files: Option<Vec<BootFiles>>,
     pub registration: Option<bool>,
     pub kind: Option<Text<KindName>>,
     pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,

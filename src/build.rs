@@ -8,6 +8,7 @@ use std::{io, mem};
 
 use ring::digest;
 
+use crate::boot::{self, BootError};
 use crate::disk::DiskError;
 use crate::image::{
     Contained, ContainerError, Identity, Interrupt, OutputError, PendingOutput, WriteError,
@@ -37,6 +38,9 @@ pub enum BuildError {
     /// An item of the contents could not be used.
     #[error(transparent)]
     Contents(#[from] ContentsError),
+    /// What a boot loader needs could not be made.
+    #[error(transparent)]
+    Boot(#[from] BootError),
     /// A store path is not what an input says of it.
     #[error(transparent)]
     Mismatch(#[from] MismatchError),
@@ -84,6 +88,7 @@ impl BuildError {
                 true
             }
             Self::Gather(error) => error.is_of_the_request(),
+            Self::Boot(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(
                 error,
                 ContentsError::NotInStore { .. }
@@ -109,8 +114,11 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let closure = store::gather(spec.inputs, spec.time, &interrupt.0)?;
 
     begin("scanning")?;
-    let contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
+    let mut contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
     let mut scanned = store::scan_closure(&closure, spec.time)?;
+    for files in &spec.boot_files {
+        contents.push(boot::place(files, &scanned, spec.time)?);
+    }
     let watch = NarWatch::new(&closure, &mut scanned, spec.verify);
     let is_final = NarWatch::is_known_before(&closure);
     let mut records = Records::new(watch.draft(&closure), is_final);
@@ -255,6 +263,7 @@ mod tests {
             kind: crate::spec::Kind::Ext4,
             root: None,
             contents: Vec::new(),
+            boot_files: Vec::new(),
             registration: true,
             time: Timestamp::from_seconds(1),
             ext4: ext4::Options {

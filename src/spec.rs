@@ -2,11 +2,13 @@
 //!
 //! A [`Spec`] can be built; whoever holds one need not check it again.
 
+mod boot;
 mod disk;
 mod output;
 
 use std::path::PathBuf;
 
+pub use boot::{BootFiles, BootLoader, Extlinux, Grub, Kernels, Search, SystemdBoot};
 pub use disk::{DiskFault, DiskSpec, GrubFiles, PartitionContent, RawFile};
 pub use output::{Output, OutputDirectory, OutputFault, OutputFile};
 
@@ -33,6 +35,8 @@ pub struct Spec {
     pub root: Option<RootSpec>,
     /// What stands in the image beside the closure, in the order given.
     pub contents: Vec<ContentItem>,
+    /// What boot loaders need, in the order given.
+    pub boot_files: Vec<BootFiles>,
     /// Whether `/nix-path-registration` stands in the image.
     pub registration: bool,
     /// What holds the files.
@@ -225,6 +229,7 @@ impl Spec {
                 .into_iter()
                 .map(ContentItem::from)
                 .collect(),
+            boot_files: boot::all("nix2image.bootFiles", image.boot_files),
             registration: image.registration.unwrap_or(true),
             time: Timestamp::from_seconds(time.into()),
             sparse: ext4.sparse.unwrap_or(false),

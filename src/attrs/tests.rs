@@ -275,3 +275,44 @@ fn only_a_list_is_a_graph() {
     assert!(attrs.graph("outputs").is_none());
     assert!(attrs.graph("other").is_none());
 }
+
+#[test]
+fn boot_files_are_of_one_loader() {
+    let system = format!("/nix/store/{}-nixos", "a".repeat(32));
+    let grub = json!({ "system": system, "search": { "label": "nixos" } });
+    let extlinux = json!({ "system": system });
+    let expected = "expected exactly one of `systemdBoot`, `grub` and `extlinux`";
+    for (item, message) in [
+        (
+            json!({ "target": "/boot" }),
+            format!("nix2image.bootFiles[0]: names 0 boot loaders, {expected}"),
+        ),
+        (
+            json!({ "grub": grub, "extlinux": extlinux }),
+            format!("nix2image.bootFiles[0]: names 2 boot loaders, {expected}"),
+        ),
+        (
+            json!({ "lilo": {} }),
+            "nix2image.bootFiles[0].lilo: unknown field `lilo`, expected one of `target`".into(),
+        ),
+        (
+            json!({ "extlinux": {} }),
+            "nix2image.bootFiles[0].extlinux: missing field `system`".into(),
+        ),
+        (
+            json!({ "grub": { "system": system, "search": {} } }),
+            "nix2image.bootFiles[0].grub.search: ".into(),
+        ),
+        (
+            json!({ "grub": { "system": system, "search": { "label": "a\nb" } } }),
+            "nix2image.bootFiles[0].grub.search.label: \"a\\nb\" is not allowed, expected a line of text".into(),
+        ),
+        (
+            json!({ "systemdBoot": { "system": system, "consoleMode": "3" } }),
+            "nix2image.bootFiles[0].systemdBoot.consoleMode: \"3\" is not allowed, expected \"0\"".into(),
+        ),
+    ] {
+        let error = error(json!({ "bootFiles": [item] }));
+        assert!(error.starts_with(&message), "{message} in {error}");
+    }
+}

@@ -328,6 +328,25 @@ impl FromStr for Target {
     }
 }
 
+/// One line of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line(pub String);
+
+impl FromText for Line {
+    const ALLOWED: &str = "a line of text, not empty, without control characters";
+}
+
+impl FromStr for Line {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        if text.is_empty() || text.contains(char::is_control) {
+            return Err(NotAllowed::instead_of::<Self>(text));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
 /// The path of a file in the output: names without `.`, `..` and empty ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelativePath(pub String);

@@ -58,7 +58,7 @@ fn what_is_not_given_has_its_default() {
 fn what_is_null_has_its_default() {
     let nulls = spec(json!({
         "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
-        "verify": null, "root": null, "kind": null, "contents": null, "registration": null, "time": null, "output": null,
+        "verify": null, "root": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
         "imageName": null, "outputFiles": null, "disk": null, "container": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
@@ -106,6 +106,62 @@ fn what_is_given_is_taken() {
     assert_eq!(spec.ext4.uuid.0[15], 1);
     assert_eq!(spec.ext4.hash_seed.0[15], 2);
     assert_eq!((spec.ext4.free_bytes, spec.ext4.free_inodes), (5, 6));
+}
+
+#[test]
+fn boot_files_are_taken_for_each_loader() {
+    let system = format!("/nix/store/{}-nixos", "a".repeat(32));
+    let efi = "/nix/store/x/systemd-bootx64.efi";
+    let spec = spec(json!({ "bootFiles": [
+        { "systemdBoot": { "system": system, "timeout": null, "editor": false, "consoleMode": "max", "efi": efi, "loader": false } },
+        { "target": "/", "grub": { "system": system, "search": { "label": "nixos" }, "kernels": "copied", "default": 2 } },
+        { "extlinux": { "system": system, "timeout": 3, "dtbName": "a/b.dtb" } },
+    ]}));
+    let system = StorePath::parse(&system).unwrap();
+    let boot = vec![crate::tree::Name::new("boot").unwrap()];
+    let expected = [
+        (
+            vec![],
+            BootLoader::SystemdBoot(SystemdBoot {
+                system: system.clone(),
+                timeout: None,
+                editor: false,
+                console_mode: "max",
+                loader: false,
+                entries: true,
+                efi: Some(efi.into()),
+            }),
+        ),
+        (
+            vec![],
+            BootLoader::Grub(Grub {
+                system: system.clone(),
+                timeout: Some(5),
+                default: 2,
+                extra_config: String::new(),
+                kernels: Kernels::Copied,
+                search: Search::Label("nixos".into()),
+            }),
+        ),
+        (
+            boot,
+            BootLoader::Extlinux(Extlinux {
+                system,
+                timeout: Some(3),
+                device_tree: true,
+                dtb_name: Some("a/b.dtb".into()),
+            }),
+        ),
+    ];
+    let expected = expected.into_iter().enumerate();
+    let expected: Vec<_> = expected
+        .map(|(index, (target, loader))| BootFiles {
+            attribute: format!("nix2image.bootFiles[{index}]"),
+            target,
+            loader,
+        })
+        .collect();
+    assert_eq!(spec.boot_files, expected);
 }
 
 #[test]
