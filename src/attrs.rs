@@ -9,6 +9,7 @@
 //! A new attribute is a field here, a line in `spec.rs` that gives its default, and
 //! a heading in `docs/attributes.md`.
 
+pub mod boot;
 mod disk;
 mod find;
 mod value;
@@ -21,12 +22,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use boot::BootFiles;
 pub use disk::{Attributes, Disk, Grub, Partition, PartitionContent, Raw, Size, TableName};
 pub use find::Places;
 pub use value::{
-    CompressionName, ContentMtime, FromText, Integer, KindName, Mode, NotAllowed, Number,
-    OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError, Text, XattrName,
-    XattrValue,
+    CompressionName, ContainerName, ContentMtime, FromText, Integer, KindName, Line, Mode,
+    NotAllowed, Number, OutputForm, Owner, Profile, RelativePath, SourcePath, Target, TargetError,
+    Text, XattrName, XattrValue,
 };
 
 use crate::ext4;
@@ -62,17 +64,19 @@ pub struct Image {
     pub verify: Option<bool>,
     pub root: Option<Root>,
     pub contents: Option<Vec<Content>>,
+    pub boot_files: Option<Vec<BootFiles>>,
     pub registration: Option<bool>,
     pub kind: Option<Text<KindName>>,
     pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
     pub output: Option<Text<OutputForm>>,
     pub image_name: Option<Text<RelativePath>>,
+    pub output_files: Option<Vec<OutputFile>>,
+    pub container: Option<Text<ContainerName>>,
     pub compression: Option<Text<CompressionName>>,
     pub compression_level: Option<Integer<i32, 1, 19>>,
     pub self_check: Option<bool>,
     pub ext4: Option<Ext4>,
     pub disk: Option<Disk>,
-    pub output_files: Option<Vec<OutputFile>>,
 }
 
 /// The attributes of one item of `nix2image.outputFiles`.

@@ -2,21 +2,29 @@
 
 mod disk;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::{io, mem};
 
+use ring::digest;
+
+use crate::boot::{self, BootError};
 use crate::disk::DiskError;
-use crate::image::{Interrupt, OutputError, PendingOutput, WriteError};
+use crate::image::{
+    Contained, ContainerError, Identity, Interrupt, OutputError, PendingOutput, WriteError,
+};
 use crate::progress::{Progress, Summary};
 use crate::records::Records;
 use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{Compression, Kind, OutputDirectory, RootSpec, Spec};
-use crate::store::{DatabaseError, GatherError, MismatchError, NarWatch, ScanError, ValidPath};
+use crate::spec::{ContentItem, Kind, OutputDirectory, RootSpec, Spec};
+use crate::store::{
+    Closure, DatabaseError, GatherError, MismatchError, NarWatch, ScanError, ValidPath,
+};
 use crate::tar::TarError;
 use crate::tree::Timestamp;
-use crate::{ext4, image, root, self_check, sparse, store, tar};
+use crate::{ext4, root, self_check, sparse, store, tar};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +38,9 @@ pub enum BuildError {
     /// An item of the contents could not be used.
     #[error(transparent)]
     Contents(#[from] ContentsError),
+    /// What a boot loader needs could not be made.
+    #[error(transparent)]
+    Boot(#[from] BootError),
     /// A store path is not what an input says of it.
     #[error(transparent)]
     Mismatch(#[from] MismatchError),
@@ -51,6 +62,9 @@ pub enum BuildError {
     /// A tar archive cannot hold it.
     #[error(transparent)]
     Tar(#[from] TarError),
+    /// The container cannot hold it.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
     /// The image could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -70,8 +84,11 @@ impl BuildError {
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
         match self {
-            Self::Root(_) | Self::Layout(_) | Self::Tar(_) | Self::Disk(_) => true,
+            Self::Root(_) | Self::Layout(_) | Self::Tar(_) | Self::Disk(_) | Self::Container(_) => {
+                true
+            }
             Self::Gather(error) => error.is_of_the_request(),
+            Self::Boot(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(
                 error,
                 ContentsError::NotInStore { .. }
@@ -97,8 +114,11 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let closure = store::gather(spec.inputs, spec.time, &interrupt.0)?;
 
     begin("scanning")?;
-    let contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
+    let mut contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
     let mut scanned = store::scan_closure(&closure, spec.time)?;
+    for files in &spec.boot_files {
+        contents.push(boot::place(files, &scanned, spec.time)?);
+    }
     let watch = NarWatch::new(&closure, &mut scanned, spec.verify);
     let is_final = NarWatch::is_known_before(&closure);
     let mut records = Records::new(watch.draft(&closure), is_final);
@@ -124,6 +144,12 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
             (built.pieces, built.root)
         }
     };
+    let image_bytes = pieces.size();
+    let image = Contained::new(
+        pieces,
+        spec.container,
+        identity(&closure, &spec.contents, &spec.ext4),
+    )?;
 
     begin("writing")?;
     let mut valid = Vec::new();
@@ -131,23 +157,15 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         valid = watch.finish(&closure)?;
         records.settle(&valid).map_err(BuildError::from)
     };
-    match spec.compression {
-        Compression::None => {
-            image::write_watched(&pieces, output.file(), &watch, finish, interrupt)?;
-        }
-        Compression::Zstd { level } => {
-            image::write_zstd_watched(&pieces, output.file(), level, &watch, finish, interrupt)?;
-        }
-    }
+    image.write_watched(output.file(), &watch, finish, interrupt)?;
 
-    let image_bytes = pieces.size();
     // The process ends soon, and its memory with it: to free a tree of many files node by
     // node would take longer.
-    mem::forget((pieces, watch));
+    mem::forget((image, watch));
 
     if let (true, Some(start)) = (spec.self_check, filesystem) {
         begin("checking")?;
-        self_check::check(&valid, &output, spec.compression, start, interrupt)?;
+        self_check::check(&valid, &output, spec.container, start, interrupt)?;
     }
 
     interrupt.check()?;
@@ -187,6 +205,22 @@ fn beside<'a>(
     files
 }
 
+/// An identity that hangs on what is asked for, and not on how or where: on the names of all
+/// store paths, which name their content, and on the filesystem's UUID.
+fn identity(closure: &Closure, contents: &[ContentItem], ext4: &ext4::Options) -> Identity {
+    let mut digest = digest::Context::new(&digest::SHA256);
+    let paths = closure.paths().map(|path| path.path.to_path());
+    for path in paths.chain(contents.iter().map(|item| item.source.clone())) {
+        digest.update(path.as_os_str().as_bytes());
+        digest.update(&[0]);
+    }
+    digest.update(&ext4.uuid.0);
+    let digest = digest.finish();
+    let mut identity = Identity([0; 16]);
+    identity.0.copy_from_slice(&digest.as_ref()[..16]);
+    identity
+}
+
 /// What `root` asks for, in a new root: every profile has its first generation.
 fn nixos(
     root: &RootSpec,
@@ -211,6 +245,7 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+    use crate::image::Container;
     use crate::spec::Output;
     use crate::store::{Form, Graph, NarHash, StorePath};
     use crate::tree::Timestamp;
@@ -228,6 +263,7 @@ mod tests {
             kind: crate::spec::Kind::Ext4,
             root: None,
             contents: Vec::new(),
+            boot_files: Vec::new(),
             registration: true,
             time: Timestamp::from_seconds(1),
             ext4: ext4::Options {
@@ -236,7 +272,7 @@ mod tests {
                 ..ext4::Options::new(uuid)
             },
             sparse: false,
-            compression: Compression::None,
+            container: Container::Raw,
             self_check: true,
         }
     }

@@ -24,6 +24,7 @@
 //! [`build`] strings them together; `main.rs` is the process around it.
 
 pub mod attrs;
+pub mod boot;
 pub mod build;
 pub mod directory;
 pub mod disk;

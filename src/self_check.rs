@@ -10,8 +10,7 @@ use std::io;
 use ext4_view::{Ext4, Ext4Error, FileType, Path};
 use rayon::prelude::*;
 
-use crate::image::{Interrupt, PendingOutput, WriteError};
-use crate::spec::Compression;
+use crate::image::{Container, Interrupt, PendingOutput, WriteError};
 use crate::store::nar::{self, HashingWriter, NarError};
 use crate::store::{NarHash, StorePath, ValidPath};
 use reader::ImageReader;
@@ -72,21 +71,23 @@ pub enum SelfCheckError {
 }
 
 /// Compares what is in the filesystem that begins at byte `start` of the written image,
-/// wrapped as `compression` says, with `paths`.
+/// with `paths`. `container` is [`Raw`](Container::Raw) or [`Zstd`](Container::Zstd).
 pub fn check(
     paths: &[ValidPath],
     output: &PendingOutput,
-    compression: Compression,
+    container: Container,
     start: u64,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
-    let image = match compression {
-        Compression::None => output.file().try_clone().map_err(SelfCheckError::Open)?,
-        Compression::Zstd { .. } => {
+    let image = match container {
+        Container::Zstd { .. } => {
             sparse::decompress(output, interrupt).map_err(|error| match interrupt.check() {
                 Err(stopped) => stopped.into(),
                 Ok(()) => SelfCheckError::Decompress(error),
             })?
+        }
+        Container::Raw | Container::Qcow2 { .. } | Container::Vhd { .. } => {
+            output.file().try_clone().map_err(SelfCheckError::Open)?
         }
     };
     check_image(paths, image, start, interrupt)

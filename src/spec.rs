@@ -2,16 +2,19 @@
 //!
 //! A [`Spec`] can be built; whoever holds one need not check it again.
 
+mod boot;
 mod disk;
 mod output;
 
 use std::path::PathBuf;
 
+pub use boot::{BootFiles, BootLoader, Extlinux, Grub, Kernels, Search, SystemdBoot};
 pub use disk::{DiskFault, DiskSpec, GrubFiles, PartitionContent, RawFile};
 pub use output::{Output, OutputDirectory, OutputFault, OutputFile};
 
-use crate::attrs::{self, Attrs, CompressionName, KindName};
+use crate::attrs::{self, Attrs, CompressionName, ContainerName, KindName};
 use crate::ext4;
+use crate::image::{Container, VhdForm};
 use crate::store::{Form, Graph, GraphError, StorePath};
 use crate::tree::{Timestamp, Xattrs};
 
@@ -32,6 +35,8 @@ pub struct Spec {
     pub root: Option<RootSpec>,
     /// What stands in the image beside the closure, in the order given.
     pub contents: Vec<ContentItem>,
+    /// What boot loaders need, in the order given.
+    pub boot_files: Vec<BootFiles>,
     /// Whether `/nix-path-registration` stands in the image.
     pub registration: bool,
     /// What holds the files.
@@ -42,8 +47,8 @@ pub struct Spec {
     pub ext4: ext4::Options,
     /// Whether zeros in large files become holes.
     pub sparse: bool,
-    /// The container of the image.
-    pub compression: Compression,
+    /// What the image is wrapped in.
+    pub container: Container,
     /// Whether to read the image again when it is done.
     pub self_check: bool,
 }
@@ -70,18 +75,6 @@ pub struct RootSpec {
     pub shell: Option<PathBuf>,
     /// Whether the store has its database.
     pub database: bool,
-}
-
-/// What the image's bytes are wrapped in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Nothing; holes are holes.
-    None,
-    /// Zstandard, with its level.
-    Zstd {
-        /// 1 to 19.
-        level: i32,
-    },
 }
 
 /// A file, directory, symlink or unpacked tar file at a place of the image.
@@ -139,6 +132,27 @@ pub enum SpecError {
         "nix2image.selfCheck: a tar archive cannot be checked, expected false with kind = \"tar\"; `verify` checks the closure that goes into it"
     )]
     SelfCheckOfTar,
+    /// A tar archive in a container of disks.
+    #[error(
+        "nix2image.container: a tar archive is no disk, expected \"raw\" with kind = \"tar\"; for a smaller one use compression = \"zstd\""
+    )]
+    ContainerOfTar,
+    /// A container that is compressed as a whole.
+    #[error(
+        "nix2image.compression: \"zstd\" with container = {container:?} makes a file that no machine starts from, expected \"none\"; or use container = \"raw\", which gives NAME.img.zst"
+    )]
+    CompressionOfContainer {
+        /// Its name.
+        container: &'static str,
+    },
+    /// A container that the self check does not read.
+    #[error(
+        "nix2image.selfCheck: only images with container = \"raw\" can be checked, expected false with {container:?}; `verify` checks the closure that goes into it"
+    )]
+    SelfCheckOfContainer {
+        /// Its name.
+        container: &'static str,
+    },
     /// A disk that cannot be.
     #[error("nix2image.{attribute}: {fault}")]
     Disk {
@@ -174,12 +188,7 @@ impl Spec {
                 now: now.seconds,
             });
         }
-        let compression = match text(image.compression).unwrap_or(CompressionName::None) {
-            CompressionName::None => Compression::None,
-            CompressionName::Zstd => Compression::Zstd {
-                level: image.compression_level.map_or(3, |level| level.0),
-            },
-        };
+        let container = container(&image)?;
         let kind_name = text(image.kind).unwrap_or(KindName::Ext4);
         let is_disk = kind_name == KindName::Disk;
         let (disk, ext4) = disk::take(is_disk, image.disk.take(), image.ext4.take())?;
@@ -191,9 +200,11 @@ impl Spec {
             (KindName::Tar, None) => Kind::Tar,
             (_, None) => Kind::Ext4,
         };
-        let suffix = match compression {
-            Compression::None => ".img",
-            Compression::Zstd { .. } => ".img.zst",
+        let suffix = match container {
+            Container::Raw => ".img",
+            Container::Zstd { .. } => ".img.zst",
+            Container::Qcow2 { .. } => ".qcow2",
+            Container::Vhd { .. } => ".vhd",
         };
         let output = output::output(attrs.out, &mut image, &kind, suffix)?;
         let root = image.root.map(RootSpec::from);
@@ -218,13 +229,14 @@ impl Spec {
                 .into_iter()
                 .map(ContentItem::from)
                 .collect(),
+            boot_files: boot::all("nix2image.bootFiles", image.boot_files),
             registration: image.registration.unwrap_or(true),
             time: Timestamp::from_seconds(time.into()),
             sparse: ext4.sparse.unwrap_or(false),
             kind,
             ext4: options,
             root,
-            compression,
+            container,
             self_check: image.self_check.unwrap_or(false),
         })
     }
@@ -265,6 +277,44 @@ fn inputs(graphs: Vec<Graph>, image: &mut attrs::Image) -> Vec<Form> {
         .chain(files(image.exports.take()).map(Form::Export))
         .chain(caches)
         .collect()
+}
+
+/// What the image is wrapped in: its container, or its compression.
+fn container(image: &attrs::Image) -> Result<Container, SpecError> {
+    let name = image.container.map_or(ContainerName::Raw, |text| text.0);
+    let compression = image
+        .compression
+        .map_or(CompressionName::None, |text| text.0);
+    let container = match (name, compression) {
+        (ContainerName::Raw, CompressionName::None) => return Ok(Container::Raw),
+        (ContainerName::Raw, CompressionName::Zstd) => {
+            let level = image.compression_level.map_or(3, |level| level.0);
+            return Ok(Container::Zstd { level });
+        }
+        (ContainerName::Qcow2, _) => Container::Qcow2 { compressed: false },
+        (ContainerName::CompressedQcow2, _) => Container::Qcow2 { compressed: true },
+        (ContainerName::FixedVhd, _) => Container::Vhd {
+            form: VhdForm::Fixed,
+        },
+        (ContainerName::DynamicVhd, _) => Container::Vhd {
+            form: VhdForm::Dynamic,
+        },
+    };
+    let container_name = name.text();
+    if compression == CompressionName::Zstd {
+        return Err(SpecError::CompressionOfContainer {
+            container: container_name,
+        });
+    }
+    if image.kind.is_some_and(|kind| kind.0 == KindName::Tar) {
+        return Err(SpecError::ContainerOfTar);
+    }
+    if image.self_check == Some(true) {
+        return Err(SpecError::SelfCheckOfContainer {
+            container: container_name,
+        });
+    }
+    Ok(container)
 }
 
 fn ext4_options(attrs: &attrs::Ext4, time: u32) -> ext4::Options {

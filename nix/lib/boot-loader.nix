@@ -17,7 +17,7 @@
   # attribute set: labels by place: root, esp, boot.
   labels,
   # null or { bios; efi; } of bools: how GRUB boots, whatever the configuration says.
-  grubBoots ? null,
+  grubBoots,
 }:
 let
   loader = config.boot.loader or { };

@@ -3,7 +3,7 @@
 {
   # string: the function and the argument that want it, for errors.
   argument,
-  # attribute set or null: the nixpkgs whose sources these are, and whose build platform copies them.
+  # attribute set or null: the nixpkgs whose sources these are. Its build platform copies them.
   pkgs,
   # attribute set: a configuration of NixOS, which knows its version.
   config,

@@ -1,5 +1,5 @@
-# any -> any: the value, unless the configuration looks for its root where the image has it not.
-# Such an image is written well, and stops in its initrd.
+# any -> any: the value, unless the configuration looks for its root or its boot partitions where
+# the image has them not. Such an image is written well, and stops while it boots.
 {
   # string: the function's name, for errors.
   function,
@@ -11,22 +11,44 @@
   uuid,
   # string or null: the GUID of its partition, in a table that has them.
   partitionGuid,
+  # list of { mountPoint; label; }: the boot partitions.
+  bootPartitions,
 }:
 let
-  root = config.fileSystems."/" or { };
-  ofLabel = if root.label or null == null then "" else "/dev/disk/by-label/${root.label}";
-  device = if root.device or null == null then ofLabel else root.device;
+  fileSystem = mountPoint: config.fileSystems.${mountPoint} or { };
+  # What it is mounted from; "" is not known.
+  deviceOf =
+    mountPoint:
+    let
+      inherit (fileSystem mountPoint) label device;
+    in
+    if fileSystem mountPoint ? device && device != null then
+      device
+    else if fileSystem mountPoint ? label && label != null then
+      "/dev/disk/by-label/${label}"
+    else
+      "";
+  device = deviceOf "/";
 
   lowerHex = import ./lower-hex.nix;
-  by =
-    kind:
+  # Its name in a directory of /dev/disk, if that is what it is mounted by.
+  nameIn =
+    kind: device:
     let
       match = builtins.match "/dev/disk/by-${kind}/(.*)" device;
     in
     if match == null then null else builtins.head match;
-  byLabel = by "label";
-  byUuid = by "uuid";
-  byPartUuid = by "partuuid";
+  byLabel = nameIn "label" device;
+  byUuid = nameIn "uuid" device;
+  byPartUuid = nameIn "partuuid" device;
+
+  isElsewhere =
+    { mountPoint, label }:
+    let
+      name = nameIn "label" (deviceOf mountPoint);
+    in
+    name != null && name != label;
+  elsewhere = builtins.filter isElsewhere bootPartitions;
 
   checks = [
     {
@@ -45,7 +67,7 @@ let
   failing = builtins.filter (check: check.fails) checks;
 
   ours = byLabel != null || byUuid != null || byPartUuid != null;
-  fsType = root.fsType or "auto";
+  fsType = (fileSystem "/").fsType or "auto";
 in
 value:
 if failing != [ ] then
@@ -58,5 +80,10 @@ else if
   ])
 then
   throw "nix2image: ${function}: fileSystems.\"/\".fsType is \"${fsType}\", and the image's root is ext4; set it to \"ext4\""
+else if elsewhere != [ ] then
+  let
+    inherit (builtins.head elsewhere) mountPoint label;
+  in
+  throw "nix2image: ${function}: fileSystems.\"${mountPoint}\".device is ${deviceOf mountPoint}, and the label of the image's partition is \"${label}\"; set it to \"/dev/disk/by-label/${label}\""
 else
   value

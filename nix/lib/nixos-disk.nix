@@ -21,28 +21,7 @@ let
   sizeOf = argument: import ./size.nix "${function}: ${argument}";
   refused = message: throw "nix2image: ${function}: ${message}";
 
-  formats = {
-    raw = {
-      container = "raw";
-      extension = "img";
-      name = "raw";
-    };
-    qcow2 = {
-      container = "qcow2";
-      extension = "qcow2";
-      name = "qcow2";
-    };
-    qcow2-compressed = {
-      container = "qcow2-compressed";
-      extension = "qcow2";
-      name = "qcow2";
-    };
-    vpc = {
-      container = "vhd-dynamic";
-      extension = "vhd";
-      name = "vpc";
-    };
-  };
+  formats = import ./disk-formats.nix;
 
   # Arguments that go on to build-disk.nix and to ext4.nix as they are.
   further = {
@@ -196,34 +175,28 @@ let
           null;
       present = builtins.filter (path: path != null);
 
-      nothing = {
-        root = { };
-        esp = { };
-        boot = { };
-        grub = null;
-      };
       boot =
-        if !installBootLoader then
-          nothing
+        if installBootLoader then
+          import ./installed-boot.nix {
+            inherit
+              function
+              config
+              pkgs
+              table
+              labels
+              grubBoots
+              rootUuid
+              ;
+            rootGuid = if disk.table == "gpt" then rootGuid else null;
+            system = "${toplevel}";
+          }
         else
-          import ./check-file-systems.nix {
-            inherit function config label;
-            uuid = rootUuid;
-            partitionGuid =
-              if builtins.match "legacy|legacy[+]boot|none" partitionTableType == null then rootGuid else null;
-          } (
-            import ./boot-loader.nix {
-              inherit
-                function
-                config
-                pkgs
-                table
-                labels
-                grubBoots
-                ;
-              system = "${toplevel}";
-            }
-          );
+          {
+            root = { };
+            esp = { };
+            boot = { };
+            grub = null;
+          };
 
       fat = place: volumeId: {
         fat = {

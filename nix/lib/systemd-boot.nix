@@ -55,7 +55,10 @@ let
   ];
   entryFile =
     text:
-    if builtins.hasContext text then pkgs.writeText "entry.conf" text else builtins.toFile "entry.conf" text;
+    if builtins.hasContext text then
+      pkgs.writeText "entry.conf" text
+    else
+      builtins.toFile "entry.conf" text;
 
   extraFiles = cfg.extraFiles or { };
   extraEntries = cfg.extraEntries or { };

@@ -82,6 +82,10 @@ fn a_wrong_type_or_value_is_named_with_what_is_allowed() {
             r#"nix2image.compression: invalid type: integer `3`, expected "none" or "zstd""#,
         ),
         (
+            json!({ "container": "vdi" }),
+            r#"nix2image.container: "vdi" is not allowed, expected "raw" or "qcow2" or "qcow2-compressed" or "vhd-fixed" or "vhd-dynamic""#,
+        ),
+        (
             json!({ "compressionLevel": 20 }),
             "nix2image.compressionLevel: invalid value: integer `20`, \
              expected an integer from 1 to 19",
@@ -270,4 +274,45 @@ fn only_a_list_is_a_graph() {
     assert!(attrs.graph("closure").is_some());
     assert!(attrs.graph("outputs").is_none());
     assert!(attrs.graph("other").is_none());
+}
+
+#[test]
+fn boot_files_are_of_one_loader() {
+    let system = format!("/nix/store/{}-nixos", "a".repeat(32));
+    let grub = json!({ "system": system, "search": { "label": "nixos" } });
+    let extlinux = json!({ "system": system });
+    let expected = "expected exactly one of `systemdBoot`, `grub` and `extlinux`";
+    for (item, message) in [
+        (
+            json!({ "target": "/boot" }),
+            format!("nix2image.bootFiles[0]: names 0 boot loaders, {expected}"),
+        ),
+        (
+            json!({ "grub": grub, "extlinux": extlinux }),
+            format!("nix2image.bootFiles[0]: names 2 boot loaders, {expected}"),
+        ),
+        (
+            json!({ "lilo": {} }),
+            "nix2image.bootFiles[0].lilo: unknown field `lilo`, expected one of `target`".into(),
+        ),
+        (
+            json!({ "extlinux": {} }),
+            "nix2image.bootFiles[0].extlinux: missing field `system`".into(),
+        ),
+        (
+            json!({ "grub": { "system": system, "search": {} } }),
+            "nix2image.bootFiles[0].grub.search: ".into(),
+        ),
+        (
+            json!({ "grub": { "system": system, "search": { "label": "a\nb" } } }),
+            "nix2image.bootFiles[0].grub.search.label: \"a\\nb\" is not allowed, expected a line of text".into(),
+        ),
+        (
+            json!({ "systemdBoot": { "system": system, "consoleMode": "3" } }),
+            "nix2image.bootFiles[0].systemdBoot.consoleMode: \"3\" is not allowed, expected \"0\"".into(),
+        ),
+    ] {
+        let error = error(json!({ "bootFiles": [item] }));
+        assert!(error.starts_with(&message), "{message} in {error}");
+    }
 }

@@ -139,6 +139,17 @@ macro_rules! choice {
             )*
         }
 
+        impl $name {
+            /// As it is written.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self {
+                    Self::$first => $first_text,
+                    $(Self::$rest => $rest_text,)*
+                }
+            }
+        }
+
         impl $crate::attrs::FromText for $name {
             const ALLOWED: &str = concat!("\"", $first_text, "\"", $(" or \"", $rest_text, "\"",)*);
         }
@@ -171,6 +182,17 @@ choice! {
 
 choice! {
     /// What the image is wrapped in.
+    ContainerName {
+        Raw = "raw",
+        Qcow2 = "qcow2",
+        CompressedQcow2 = "qcow2-compressed",
+        FixedVhd = "vhd-fixed",
+        DynamicVhd = "vhd-dynamic"
+    }
+}
+
+choice! {
+    /// How an image that is not in another container is compressed.
     CompressionName { None = "none", Zstd = "zstd" }
 }
 
@@ -303,6 +325,25 @@ impl FromStr for Target {
             .collect::<Result<_, _>>()
             .map(Self)
             .map_err(|reason| error(reason.to_string()))
+    }
+}
+
+/// One line of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line(pub String);
+
+impl FromText for Line {
+    const ALLOWED: &str = "a line of text, not empty, without control characters";
+}
+
+impl FromStr for Line {
+    type Err = NotAllowed;
+
+    fn from_str(text: &str) -> Result<Self, NotAllowed> {
+        if text.is_empty() || text.contains(char::is_control) {
+            return Err(NotAllowed::instead_of::<Self>(text));
+        }
+        Ok(Self(text.into()))
     }
 }
 

@@ -1,12 +1,19 @@
 //! Images: pieces, and what writes them. Nothing here knows what a piece means.
 
 mod batch;
+mod container;
+mod covered;
+mod ordered;
 mod output;
 mod pieces;
+mod qcow2;
+mod vhd;
 mod write;
 mod zstd;
 
+pub use container::{Contained, Container, ContainerError, Identity};
 pub use output::{OutputError, PendingOutput};
 pub use pieces::{Content, Encode, Piece, Pieces};
+pub use vhd::VhdForm;
 pub use write::{Interrupt, WriteError, write, write_watched};
 pub use zstd::{write_zstd, write_zstd_watched};

@@ -136,6 +136,11 @@ impl Pieces {
         })
     }
 
+    /// The pieces by themselves, in order of their offsets.
+    pub(super) fn into_vec(self) -> Vec<Piece> {
+        self.pieces
+    }
+
     /// The pieces, in order of their offsets.
     #[must_use]
     pub fn as_slice(&self) -> &[Piece] {

@@ -1,20 +1,10 @@
 //! An image as a zstd stream.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::batch::{Batch, Order, batches};
+use super::ordered::write_in_order;
 use super::{Interrupt, Pieces, WriteError};
 use crate::source::Watch;
-
-/// Batches that are made at once before they are compressed in order, for each thread.
-const BATCHES_PER_THREAD: usize = 4;
-
-/// Zeros for the holes of an image.
-static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
 
 /// Writes an image as one zstd frame to `to`, on all threads of the current rayon
 /// pool. The bytes are the same at any number of them: zstd cuts its input into jobs
@@ -42,45 +32,24 @@ pub fn write_zstd_watched<E: From<WriteError>>(
     finish: impl FnOnce() -> Result<(), E>,
     interrupt: &Interrupt,
 ) -> Result<(), E> {
-    let threads = rayon::current_num_threads();
-    let mut stream = Stream {
-        encoder: encoder(to, level, pieces.size(), threads)?,
-        at: 0,
-    };
-    let batches = batches(pieces);
-    let first_late = batches.iter().position(|batch| batch.order == Order::Late);
-    let (early, late) = batches.split_at(first_late.unwrap_or(batches.len()));
-    assert!(
-        !late
-            .iter()
-            .any(|batch| matches!(batch.order, Order::Stream(_))),
-        "what is late stands behind all that it may hang on"
-    );
-    let mut buffers = vec![Vec::new(); BATCHES_PER_THREAD * threads];
-    let mut write = |batches: &[Batch]| {
-        for batches in batches.chunks(buffers.len()) {
-            interrupt.check()?;
-            fill_all(pieces, batches, &mut buffers)?;
-            show_all(pieces, batches, &buffers, watch);
-            for (batch, bytes) in batches.iter().zip(&buffers) {
-                stream.zeros_to(batch.range.start)?;
-                stream.write(bytes)?;
-            }
+    let mut encoder = encoder(to, level, pieces.size())?;
+    write_in_order(pieces, &mut encoder, watch, finish, interrupt)?;
+    match encoder.finish() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(WriteError::Write {
+            offset: pieces.size(),
+            source,
         }
-        Ok::<_, WriteError>(())
-    };
-    write(early)?;
-    finish()?;
-    write(late)?;
-    Ok(stream.finish(pieces.size())?)
+        .into()),
+    }
 }
 
 fn encoder<W: Write>(
     to: W,
     level: i32,
     size: u64,
-    threads: usize,
 ) -> Result<zstd::Encoder<'static, W>, WriteError> {
+    let threads = rayon::current_num_threads();
     let make = || -> io::Result<_> {
         let mut encoder = zstd::Encoder::new(to, level)?;
         encoder.multithread(u32::try_from(threads).unwrap_or(u32::MAX))?;
@@ -89,71 +58,4 @@ fn encoder<W: Write>(
         Ok(encoder)
     };
     make().map_err(|source| WriteError::Write { offset: 0, source })
-}
-
-/// Makes the bytes of `batches`; of several errors, the one that stands first counts.
-fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Result<(), WriteError> {
-    let results: Vec<_> = batches
-        .par_iter()
-        .zip(buffers)
-        .map(|(batch, buffer)| batch.fill(pieces, buffer))
-        .collect();
-    results
-        .into_iter()
-        .collect::<Result<(), _>>()
-        .map_err(WriteError::from)
-}
-
-/// Shows the bytes of `batches`, those of several streams at once.
-fn show_all(pieces: &Pieces, batches: &[Batch], buffers: &[Vec<u8>], watch: &dyn Watch) {
-    let mut streams: BTreeMap<u32, Vec<(&Batch, &Vec<u8>)>> = BTreeMap::new();
-    for (batch, buffer) in batches.iter().zip(buffers) {
-        if let Order::Stream(stream) = batch.order {
-            streams.entry(stream).or_default().push((batch, buffer));
-        }
-    }
-    streams.into_par_iter().for_each(|(_, batches)| {
-        for (batch, buffer) in batches {
-            batch.show(pieces, buffer, watch);
-        }
-    });
-}
-
-/// What goes into the encoder, with how much already went.
-struct Stream<W: Write> {
-    encoder: zstd::Encoder<'static, W>,
-    at: u64,
-}
-
-impl<W: Write> Stream<W> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        self.encoder
-            .write_all(bytes)
-            .map_err(|source| WriteError::Write {
-                offset: self.at,
-                source,
-            })?;
-        self.at += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Ends an image of `size` bytes.
-    fn finish(mut self, size: u64) -> Result<(), WriteError> {
-        self.zeros_to(size)?;
-        let at = self.at;
-        match self.encoder.finish() {
-            Ok(_) => Ok(()),
-            Err(source) => Err(WriteError::Write { offset: at, source }),
-        }
-    }
-
-    fn zeros_to(&mut self, end: u64) -> Result<(), WriteError> {
-        let Range { mut start, end } = self.at..end;
-        while start < end {
-            let length = (end - start).min(ZEROS.len() as u64);
-            self.write(&ZEROS[..usize::try_from(length).expect("it is at most 65,536")])?;
-            start += length;
-        }
-        Ok(())
-    }
 }

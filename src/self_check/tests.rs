@@ -92,7 +92,7 @@ fn fill(directory: &HostPath) {
 }
 
 fn check_uncompressed(closure: &[ValidPath], image: &PendingOutput) -> Result<(), SelfCheckError> {
-    check(closure, image, Compression::None, 0, &Interrupt::default())
+    check(closure, image, Container::Raw, 0, &Interrupt::default())
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_compressed_image_that_holds_the_closure_passes() {
     let mut from = image.file();
     io::Seek::rewind(&mut from).unwrap();
     zstd::stream::copy_encode(from, compressed.file(), 1).unwrap();
-    let zstd = Compression::Zstd { level: 1 };
+    let zstd = Container::Zstd { level: 1 };
     check(
         &fixture.closure(),
         &compressed,
@@ -176,7 +176,7 @@ fn an_interrupt_ends_the_check() {
         check(
             &fixture.closure(),
             &fixture.image(),
-            Compression::None,
+            Container::Raw,
             0,
             &interrupt
         ),

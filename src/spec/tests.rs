@@ -41,7 +41,7 @@ fn what_is_not_given_has_its_default() {
     assert!(spec.contents.is_empty());
     assert!(spec.registration);
     assert_eq!(spec.time, Timestamp::from_seconds(1));
-    assert_eq!(spec.compression, Compression::None);
+    assert_eq!(spec.container, Container::Raw);
     assert!(!spec.self_check);
     assert_eq!(spec.ext4.label, ext4::Label::default());
     assert_eq!(
@@ -58,8 +58,8 @@ fn what_is_not_given_has_its_default() {
 fn what_is_null_has_its_default() {
     let nulls = spec(json!({
         "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
-        "verify": null, "root": null, "kind": null, "contents": null, "registration": null, "time": null, "output": null,
-        "imageName": null, "outputFiles": null, "disk": null, "compression": null, "compressionLevel": null, "selfCheck": null,
+        "verify": null, "root": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
+        "imageName": null, "outputFiles": null, "disk": null, "container": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
             "freeBytes": null, "freeInodes": null, "reservedPercent": null, "inodeRatio": null,
@@ -100,12 +100,68 @@ fn what_is_given_is_taken() {
     assert_eq!(spec.time, Timestamp::from_seconds(1234));
     assert_eq!(spec.ext4.time, 1234);
     assert_eq!(spec.output.directory.unwrap().image, "disk.img");
-    assert_eq!(spec.compression, Compression::Zstd { level: 19 });
+    assert_eq!(spec.container, Container::Zstd { level: 19 });
     assert!(spec.self_check);
     assert_eq!(&spec.ext4.label.as_bytes()[..9], b"NIXOS_SD\0");
     assert_eq!(spec.ext4.uuid.0[15], 1);
     assert_eq!(spec.ext4.hash_seed.0[15], 2);
     assert_eq!((spec.ext4.free_bytes, spec.ext4.free_inodes), (5, 6));
+}
+
+#[test]
+fn boot_files_are_taken_for_each_loader() {
+    let system = format!("/nix/store/{}-nixos", "a".repeat(32));
+    let efi = "/nix/store/x/systemd-bootx64.efi";
+    let spec = spec(json!({ "bootFiles": [
+        { "systemdBoot": { "system": system, "timeout": null, "editor": false, "consoleMode": "max", "efi": efi, "loader": false } },
+        { "target": "/", "grub": { "system": system, "search": { "label": "nixos" }, "kernels": "copied", "default": 2 } },
+        { "extlinux": { "system": system, "timeout": 3, "dtbName": "a/b.dtb" } },
+    ]}));
+    let system = StorePath::parse(&system).unwrap();
+    let boot = vec![crate::tree::Name::new("boot").unwrap()];
+    let expected = [
+        (
+            vec![],
+            BootLoader::SystemdBoot(SystemdBoot {
+                system: system.clone(),
+                timeout: None,
+                editor: false,
+                console_mode: "max",
+                loader: false,
+                entries: true,
+                efi: Some(efi.into()),
+            }),
+        ),
+        (
+            vec![],
+            BootLoader::Grub(Grub {
+                system: system.clone(),
+                timeout: Some(5),
+                default: 2,
+                extra_config: String::new(),
+                kernels: Kernels::Copied,
+                search: Search::Label("nixos".into()),
+            }),
+        ),
+        (
+            boot,
+            BootLoader::Extlinux(Extlinux {
+                system,
+                timeout: Some(3),
+                device_tree: true,
+                dtb_name: Some("a/b.dtb".into()),
+            }),
+        ),
+    ];
+    let expected = expected.into_iter().enumerate();
+    let expected: Vec<_> = expected
+        .map(|(index, (target, loader))| BootFiles {
+            attribute: format!("nix2image.bootFiles[{index}]"),
+            target,
+            loader,
+        })
+        .collect();
+    assert_eq!(spec.boot_files, expected);
 }
 
 #[test]
@@ -162,13 +218,70 @@ fn a_tar_archive_is_not_checked_as_a_filesystem() {
 }
 
 #[test]
-fn an_image_in_a_directory_is_named_after_its_compression_unless_it_has_a_name() {
+fn an_image_is_in_the_container_that_is_asked_for() {
+    for (name, expected) in [
+        ("raw", Container::Raw),
+        ("qcow2", Container::Qcow2 { compressed: false }),
+        ("qcow2-compressed", Container::Qcow2 { compressed: true }),
+        (
+            "vhd-fixed",
+            Container::Vhd {
+                form: VhdForm::Fixed,
+            },
+        ),
+        (
+            "vhd-dynamic",
+            Container::Vhd {
+                form: VhdForm::Dynamic,
+            },
+        ),
+    ] {
+        let found = spec(json!({ "container": name, "compression": "none" })).container;
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn what_a_container_excludes_is_refused() {
+    assert_eq!(
+        error(json!({ "container": "qcow2", "compression": "zstd" })),
+        "nix2image.compression: \"zstd\" with container = \"qcow2\" makes a file that no machine \
+         starts from, expected \"none\"; or use container = \"raw\", which gives NAME.img.zst"
+    );
+    assert_eq!(
+        error(json!({ "container": "vhd-fixed", "selfCheck": true })),
+        "nix2image.selfCheck: only images with container = \"raw\" can be checked, expected false \
+         with \"vhd-fixed\"; `verify` checks the closure that goes into it"
+    );
+    assert_eq!(
+        error(json!({ "container": "qcow2-compressed", "kind": "tar" })),
+        "nix2image.container: a tar archive is no disk, expected \"raw\" with kind = \"tar\"; \
+         for a smaller one use compression = \"zstd\""
+    );
+    assert_eq!(
+        spec(json!({ "container": "raw", "compression": "zstd", "selfCheck": true })).container,
+        Container::Zstd { level: 3 }
+    );
+}
+
+#[test]
+fn an_image_in_a_directory_is_named_after_its_container_unless_it_has_a_name() {
     let name = |image| spec(image).output.directory.unwrap().image;
     assert_eq!(name(json!({ "output": "directory" })), "nixos.img");
     assert_eq!(
         name(json!({ "output": "directory", "compression": "zstd" })),
         "nixos.img.zst"
     );
+    for (container, expected) in [
+        ("raw", "nixos.img"),
+        ("qcow2", "nixos.qcow2"),
+        ("qcow2-compressed", "nixos.qcow2"),
+        ("vhd-fixed", "nixos.vhd"),
+        ("vhd-dynamic", "nixos.vhd"),
+    ] {
+        let image = json!({ "output": "directory", "container": container });
+        assert_eq!(name(image), expected);
+    }
     assert_eq!(
         name(json!({ "output": "directory", "compression": "zstd", "imageName": "a.img" })),
         "a.img"
@@ -228,10 +341,10 @@ mod document {
         names.map(str::to_owned).collect()
     }
 
-    /// The section under `heading`, up to the next.
+    /// The section under `heading`, up to the next of any level.
     fn section(heading: &str) -> &str {
-        let (_, after) = DOCUMENT.split_once(&format!("\n## {heading}\n")).unwrap();
-        after.split("\n## ").next().unwrap()
+        let (_, after) = DOCUMENT.split_once(&format!("# {heading}\n")).unwrap();
+        after.split("\n#").next().unwrap()
     }
 
     fn json_blocks() -> Vec<Value> {
@@ -249,6 +362,9 @@ mod document {
             ("`binaryCaches`", attribute_names::<attrs::BinaryCache>()),
             ("`root`", attribute_names::<attrs::Root>()),
             ("`contents`", attribute_names::<attrs::Content>()),
+            ("`outputFiles`", attribute_names::<attrs::OutputFile>()),
+            ("`disk`", attribute_names::<attrs::Disk>()),
+            ("`partitions`", attribute_names::<attrs::Partition>()),
             ("`ext4`", attribute_names::<attrs::Ext4>()),
         ] {
             let documented: Vec<_> = section(heading)
@@ -259,32 +375,52 @@ mod document {
         }
     }
 
-    #[test]
-    fn its_example_has_every_attribute_and_is_taken() {
-        let [mut example, _] = <[Value; 2]>::try_from(json_blocks()).unwrap();
-        let image = &example["nix2image"];
-        for (attrs, names) in [
-            (image, attribute_names::<attrs::Image>()),
-            (
-                &image["binaryCaches"][0],
-                attribute_names::<attrs::BinaryCache>(),
-            ),
-            (&image["root"], attribute_names::<attrs::Root>()),
-            (&image["contents"][0], attribute_names::<attrs::Content>()),
-            (&image["ext4"], attribute_names::<attrs::Ext4>()),
-        ] {
-            for name in names {
-                assert!(attrs.get(&name).is_some(), "{name}");
-            }
+    fn check(attrs: &Value, names: Vec<String>) {
+        for name in names {
+            assert!(attrs.get(&name).is_some(), "{name}");
         }
-        // Parsing a graph is another module's.
-        example["nix2image"]["graphs"] = json!([]);
-        parse(&example).unwrap();
+    }
+
+    #[test]
+    fn its_examples_have_every_attribute_and_are_taken() {
+        let [mut example, mut disk, _] = <[Value; 3]>::try_from(json_blocks()).unwrap();
+        let image = &example["nix2image"];
+        let mut names = attribute_names::<attrs::Image>();
+        names.retain(|name| name != "disk");
+        check(image, names);
+        check(
+            &image["binaryCaches"][0],
+            attribute_names::<attrs::BinaryCache>(),
+        );
+        check(&image["root"], attribute_names::<attrs::Root>());
+        check(&image["contents"][0], attribute_names::<attrs::Content>());
+        check(
+            &image["outputFiles"][0],
+            attribute_names::<attrs::OutputFile>(),
+        );
+        check(&image["ext4"], attribute_names::<attrs::Ext4>());
+
+        let described = &disk["nix2image"]["disk"];
+        let mut names = attribute_names::<attrs::Disk>();
+        names.retain(|name| name != "id"); // of the other kind of table
+        check(described, names);
+        check(
+            &described["partitions"][0],
+            attribute_names::<attrs::Partition>(),
+        );
+        check(&described["raw"][0], attribute_names::<attrs::Raw>());
+        check(&described["grub"], attribute_names::<attrs::Grub>());
+
+        for example in [&mut example, &mut disk] {
+            // Parsing a graph is another module's.
+            example["nix2image"]["graphs"] = json!([]);
+            parse(example).unwrap();
+        }
     }
 
     #[test]
     fn its_defaults_are_the_defaults() {
-        let [_, written_out] = <[Value; 2]>::try_from(json_blocks()).unwrap();
+        let [_, _, written_out] = <[Value; 3]>::try_from(json_blocks()).unwrap();
         let mut left_out = written_out.clone();
         left_out["nix2image"] = json!({ "version": 1 });
         assert_eq!(

@@ -47,6 +47,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("mkfs.btrfs", "btrfs-progs"),
     program("mkfs.xfs", "xfsprogs"),
     program("mount", "mount"),
+    program("qemu-img", "qemu-utils"),
     program("qemu-system-aarch64", "qemu-system-arm"),
     program("qemu-system-x86_64", "qemu-system-x86"),
     program("script", "bsdutils"),

@@ -1,0 +1,117 @@
+//! Writing an image in its order, into what compresses it: a stream, with its zeros.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::batch::{Batch, Order, batches};
+use super::{Interrupt, Pieces, WriteError};
+use crate::source::Watch;
+
+/// Batches that are made at once before they are written in order, for each thread.
+const BATCHES_PER_THREAD: usize = 4;
+
+/// Zeros for the holes of an image.
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+
+/// Writes all bytes of an image to `to`, and shows what is marked to `watch`. Bytes are made on
+/// all threads of the current rayon pool. `finish` gives what is late, or says why there
+/// shall be no image.
+///
+/// # Panics
+///
+/// If something late stands before something marked: the stream is written in order.
+pub(super) fn write_in_order<E: From<WriteError>>(
+    pieces: &Pieces,
+    to: &mut impl Write,
+    watch: &dyn Watch,
+    finish: impl FnOnce() -> Result<(), E>,
+    interrupt: &Interrupt,
+) -> Result<(), E> {
+    let mut stream = Stream { to, at: 0 };
+    let batches = batches(pieces);
+    let first_late = batches.iter().position(|batch| batch.order == Order::Late);
+    let (early, late) = batches.split_at(first_late.unwrap_or(batches.len()));
+    assert!(
+        !late
+            .iter()
+            .any(|batch| matches!(batch.order, Order::Stream(_))),
+        "what is late stands behind all that it may hang on"
+    );
+    let mut buffers = vec![Vec::new(); BATCHES_PER_THREAD * rayon::current_num_threads()];
+    let mut write = |batches: &[Batch]| {
+        for batches in batches.chunks(buffers.len()) {
+            interrupt.check()?;
+            fill_all(pieces, batches, &mut buffers)?;
+            show_all(pieces, batches, &buffers, watch);
+            for (batch, bytes) in batches.iter().zip(&buffers) {
+                stream.zeros_to(batch.range.start)?;
+                stream.write(bytes)?;
+            }
+        }
+        Ok::<_, WriteError>(())
+    };
+    write(early)?;
+    finish()?;
+    write(late)?;
+    Ok(stream.zeros_to(pieces.size())?)
+}
+
+/// Makes the bytes of `batches`; of several errors, the one that stands first counts.
+fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Result<(), WriteError> {
+    let results: Vec<_> = batches
+        .par_iter()
+        .zip(buffers)
+        .map(|(batch, buffer)| batch.fill(pieces, buffer))
+        .collect();
+    results
+        .into_iter()
+        .collect::<Result<(), _>>()
+        .map_err(WriteError::from)
+}
+
+/// Shows the bytes of `batches`, those of several streams at once.
+fn show_all(pieces: &Pieces, batches: &[Batch], buffers: &[Vec<u8>], watch: &dyn Watch) {
+    let mut streams: BTreeMap<u32, Vec<(&Batch, &Vec<u8>)>> = BTreeMap::new();
+    for (batch, buffer) in batches.iter().zip(buffers) {
+        if let Order::Stream(stream) = batch.order {
+            streams.entry(stream).or_default().push((batch, buffer));
+        }
+    }
+    streams.into_par_iter().for_each(|(_, batches)| {
+        for (batch, buffer) in batches {
+            batch.show(pieces, buffer, watch);
+        }
+    });
+}
+
+/// The place that bytes go to, with how many already went.
+struct Stream<'a, W: Write> {
+    to: &'a mut W,
+    at: u64,
+}
+
+impl<W: Write> Stream<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        self.to
+            .write_all(bytes)
+            .map_err(|source| WriteError::Write {
+                offset: self.at,
+                source,
+            })?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn zeros_to(&mut self, end: u64) -> Result<(), WriteError> {
+        let Range { mut start, end } = self.at..end;
+        while start < end {
+            let length = (end - start).min(ZEROS.len() as u64);
+            self.write(&ZEROS[..usize::try_from(length).expect("it is at most 65,536")])?;
+            start += length;
+        }
+        Ok(())
+    }
+}
