@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use boot::BootFiles;
-pub use disk::{Attributes, Disk, Grub, Partition, PartitionContent, Raw, Size, TableName};
+pub use disk::{Attributes, Disk, Fat, Grub, Partition, PartitionContent, Raw, Size, TableName};
 pub use find::Places;
 pub use value::{
     CompressionName, ContainerName, ContentMtime, FromText, Integer, KindName, Line, Mode,

@@ -1,6 +1,6 @@
 //! The whole way, from what is wanted to the output.
 
-mod disk;
+mod volumes;
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,6 +10,7 @@ use ring::digest;
 
 use crate::boot::{self, BootError};
 use crate::disk::DiskError;
+use crate::fat::FatError;
 use crate::image::{
     Contained, ContainerError, Identity, Interrupt, OutputError, PendingOutput, WriteError,
 };
@@ -18,13 +19,14 @@ use crate::records::Records;
 use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{ContentItem, Kind, OutputDirectory, RootSpec, Spec};
+use crate::spec::{ContentItem, OutputDirectory, RootSpec, Spec};
 use crate::store::{
     Closure, DatabaseError, GatherError, MismatchError, NarWatch, ScanError, ValidPath,
 };
 use crate::tar::TarError;
 use crate::tree::Timestamp;
-use crate::{ext4, root, self_check, sparse, store, tar};
+use crate::{ext4, root, self_check, sparse, store};
+use volumes::{LaidOut, Volumes};
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,9 @@ pub enum BuildError {
     /// The filesystem cannot hold it.
     #[error(transparent)]
     Layout(#[from] ext4::LayoutError),
+    /// A FAT filesystem cannot hold what it shall.
+    #[error(transparent)]
+    Fat(#[from] FatError),
     /// There can be no such disk.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -84,9 +89,12 @@ impl BuildError {
     #[must_use]
     pub fn is_of_the_request(&self) -> bool {
         match self {
-            Self::Root(_) | Self::Layout(_) | Self::Tar(_) | Self::Disk(_) | Self::Container(_) => {
-                true
-            }
+            Self::Root(_)
+            | Self::Fat(_)
+            | Self::Layout(_)
+            | Self::Tar(_)
+            | Self::Disk(_)
+            | Self::Container(_) => true,
             Self::Gather(error) => error.is_of_the_request(),
             Self::Boot(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(
@@ -119,6 +127,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     for files in &spec.boot_files {
         contents.push(boot::place(files, &scanned, spec.time)?);
     }
+    let volumes = Volumes::find(spec.kind, &scanned)?;
     let watch = NarWatch::new(&closure, &mut scanned, spec.verify);
     let is_final = NarWatch::is_known_before(&closure);
     let mut records = Records::new(watch.draft(&closure), is_final);
@@ -132,24 +141,14 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         None
     };
     let mut tree = root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?;
-    if spec.sparse && !matches!(spec.kind, Kind::Tar) {
+    if spec.sparse && !matches!(volumes, Volumes::Tar) {
         sparse::find_data(&mut tree)?;
     }
     let files = tree.len();
-    let (pieces, filesystem) = match spec.kind {
-        Kind::Ext4 => (ext4::lay_out(tree, &spec.ext4)?, Some(0)),
-        Kind::Tar => (tar::lay_out(tree)?, None),
-        Kind::Disk(disk) => {
-            let built = disk::lay_out(*disk, tree, &spec.ext4)?;
-            (built.pieces, built.root)
-        }
-    };
+    let LaidOut { pieces, filesystem } = volumes.lay_out(tree, &spec.ext4)?;
     let image_bytes = pieces.size();
-    let image = Contained::new(
-        pieces,
-        spec.container,
-        identity(&closure, &spec.contents, &spec.ext4),
-    )?;
+    let identity = identity(&closure, &spec.contents, &spec.ext4);
+    let image = Contained::new(pieces, spec.container, identity)?;
 
     begin("writing")?;
     let mut valid = Vec::new();

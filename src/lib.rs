@@ -30,6 +30,7 @@ pub mod directory;
 pub mod disk;
 pub mod error;
 pub mod ext4;
+pub mod fat;
 pub mod image;
 pub mod install;
 pub mod prepare_root;

@@ -9,7 +9,7 @@ mod output;
 use std::path::PathBuf;
 
 pub use boot::{BootFiles, BootLoader, Extlinux, Grub, Kernels, Search, SystemdBoot};
-pub use disk::{DiskFault, DiskSpec, GrubFiles, PartitionContent, RawFile};
+pub use disk::{DiskFault, DiskSpec, FatSpec, GrubFiles, PartitionContent, RawFile};
 pub use output::{Output, OutputDirectory, OutputFault, OutputFile};
 
 use crate::attrs::{self, Attrs, CompressionName, ContainerName, KindName};

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Unexpected, Visitor};
 
-use super::{Ext4, FromText, Integer, Number, SourcePath, Text};
-use crate::disk;
+use super::{BootFiles, Content, Ext4, FromText, Integer, Number, SourcePath, Text};
+use crate::{disk, fat};
 
 /// Bytes of a disk, or from its start.
 type Bytes = Integer<u64, 0, { i64::MAX }>;
@@ -62,7 +62,28 @@ pub struct Partition {
 #[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
 pub struct PartitionContent {
     pub ext4: Option<Ext4>,
+    pub fat: Option<Fat>,
     pub file: Option<Text<SourcePath>>,
+}
+
+/// The attributes of a FAT filesystem.
+#[derive(Debug, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    rename_all = "camelCase",
+    expecting = "an attribute set"
+)]
+#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+pub struct Fat {
+    pub label: Option<Text<fat::Label>>,
+    pub volume_id: Option<Text<fat::VolumeId>>,
+    #[serde(rename = "type")]
+    pub fat_type: Option<Text<fat::FatType>>,
+    pub free_bytes: Option<Integer<u64, 0, { 1 << 41 }>>,
+    pub cluster_size: Option<Number<fat::ClusterSize>>,
+    pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+    pub contents: Option<Vec<Content>>,
+    pub boot_files: Option<Vec<BootFiles>>,
 }
 
 /// The attributes of one item of `nix2image.disk.raw`.
@@ -110,6 +131,18 @@ impl FromText for disk::PartitionName {
 
 impl FromText for disk::PartitionType {
     const ALLOWED: &str = disk::PartitionType::ALLOWED;
+}
+
+impl FromText for fat::Label {
+    const ALLOWED: &str = "a label of 1 to 11 characters, such as \"ESP\"";
+}
+
+impl FromText for fat::VolumeId {
+    const ALLOWED: &str = "a volume id, such as \"0x2178694e\"";
+}
+
+impl FromText for fat::FatType {
+    const ALLOWED: &str = "\"fat12\", \"fat16\" or \"fat32\"";
 }
 
 /// How large a partition is: a number of bytes, or a word.

@@ -140,10 +140,11 @@ impl Menu<'_> {
                 let name = name.join("-");
                 self.tree.file(KERNELS, &name, source, &file.path)?;
                 let target = self.target.iter();
-                let target: String = target
-                    .map(|name| format!("/{}", String::from_utf8_lossy(name.as_bytes())))
+                let mut path: Vec<_> = target
+                    .map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned())
                     .collect();
-                format!("{target}/{KERNELS}/{name}")
+                path.extend([KERNELS.into(), name]);
+                format!("/{}", path.join("/"))
             }
         };
         Ok(format!("($drive1){}", word(&path)))
@@ -154,7 +155,7 @@ impl Menu<'_> {
     fn unquoted(&self, argument: &str) -> Result<String, BootFault> {
         let bare = unquote(argument).filter(|bare| {
             let escapes = bare.split('\\').skip(1);
-            let mut escapes = escapes.map(|after| after.as_bytes());
+            let mut escapes = escapes.map(str::as_bytes);
             !bare.contains(['"', '\''])
                 && escapes.all(|after| {
                     matches!(after, [b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())

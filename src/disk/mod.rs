@@ -22,5 +22,5 @@ pub use layout::{Place, lay_out};
 pub use options::{
     Attributes, AttributesError, Disk, Guid, GuidError, MbrId, MbrIdError, Partition,
     PartitionName, PartitionNameError, PartitionType, PartitionTypeError, Raw, SectorSize,
-    SectorSizeError, Size, Table,
+    SectorSizeError, Size, Table, volume_id,
 };

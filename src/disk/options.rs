@@ -162,18 +162,35 @@ impl Guid {
     /// The identity of the partition `number` of a disk with this one: a UUID of version 8
     /// (RFC 9562) from a SHA-256.
     pub(super) fn of_partition(self, number: usize) -> Self {
-        let mut context = Context::new(&SHA256);
-        context.update(b"nix2image partition");
-        context.update(&self.0.to_bytes());
-        context.update(&(number as u64).to_le_bytes());
-        let digest = context.finish();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest.as_ref()[..16]);
+        let mut bytes = derived(b"partition", &self.0.to_bytes(), number);
         // The first three fields of a GUID are little-endian on disk.
         bytes[7] = bytes[7] & 0x0f | 0x80;
         bytes[8] = bytes[8] & 0x3f | 0x80;
         Self(gpt_disk_types::Guid::from_bytes(bytes))
     }
+}
+
+/// A serial number for the volume in the partition `number` of a disk with this table.
+#[must_use]
+pub fn volume_id(table: Table, number: usize) -> u32 {
+    let bytes: [u8; 16] = match table {
+        Table::None => derived(b"volume", &[], number),
+        Table::Mbr { id } => derived(b"volume", &id.0.to_le_bytes(), number),
+        Table::Gpt { guid, .. } => derived(b"volume", &guid.0.to_bytes(), number),
+    };
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// Bytes that hang on the identity of a disk and the number of a partition alone.
+fn derived(what: &[u8], identity: &[u8], number: usize) -> [u8; 16] {
+    let mut context = Context::new(&SHA256);
+    context.update(b"nix2image ");
+    context.update(what);
+    context.update(identity);
+    context.update(&(number as u64).to_le_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&context.finish().as_ref()[..16]);
+    bytes
 }
 
 /// The identity of a disk in its master boot record.

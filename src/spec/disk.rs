@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{SpecError, text};
+use super::boot::{self, BootFiles};
+use super::{ContentItem, SpecError, text};
 use crate::attrs::{self, TableName};
 use crate::disk::{self, SectorSize, Size, Table};
+use crate::fat;
+use crate::tree::Timestamp;
 
 /// A disk to be made.
 #[derive(Debug)]
@@ -26,8 +29,21 @@ pub enum PartitionContent {
     Nothing,
     /// The filesystem with the closure, as [`Spec::ext4`](super::Spec::ext4) says.
     Root,
+    /// A FAT filesystem.
+    Fat(Box<FatSpec>),
     /// An image made elsewhere.
     File(PathBuf),
+}
+
+/// A FAT filesystem to be made.
+#[derive(Debug)]
+pub struct FatSpec {
+    /// All but its size and its place, which are those of its partition.
+    pub options: fat::Options,
+    /// What stands in it, in the order given.
+    pub contents: Vec<ContentItem>,
+    /// What boot loaders find in it.
+    pub boot_files: Vec<BootFiles>,
 }
 
 /// A file at a place of the disk.
@@ -109,7 +125,8 @@ impl DiskSpec {
         for (index, partition) in attrs.partitions.into_iter().flatten().enumerate() {
             let at = format!("disk.partitions[{index}]");
             let (partition, content) = split(partition);
-            contents.push(content_of(&at, content, &mut root)?);
+            let volume_id = fat::VolumeId(disk::volume_id(table, index + 1));
+            contents.push(content_of(&at, content, volume_id, &mut root)?);
             partitions.push(partition);
         }
         let spec = Self {
@@ -201,23 +218,56 @@ fn split(attrs: attrs::Partition) -> (disk::Partition, Option<attrs::PartitionCo
 fn content_of(
     at: &str,
     content: Option<attrs::PartitionContent>,
+    volume_id: fat::VolumeId,
     root: &mut Option<attrs::Ext4>,
 ) -> Result<PartitionContent, SpecError> {
     let at = format!("{at}.content");
-    let Some(content) = content else {
+    let Some(attrs::PartitionContent { ext4, fat, file }) = content else {
         return Ok(PartitionContent::Nothing);
     };
-    let found = usize::from(content.ext4.is_some()) + usize::from(content.file.is_some());
-    match (content.ext4, content.file) {
-        (Some(_), None) if root.is_some() => {
+    let found = [ext4.is_some(), fat.is_some(), file.is_some()];
+    let found = found.into_iter().filter(|found| *found).count();
+    match (ext4, fat, file) {
+        (Some(_), None, None) if root.is_some() => {
             Err(error(format!("{at}.ext4"), DiskFault::SecondRoot))
         }
-        (Some(ext4), None) => {
+        (Some(ext4), None, None) => {
             *root = Some(ext4);
             Ok(PartitionContent::Root)
         }
-        (None, Some(file)) => Ok(PartitionContent::File(file.0.0)),
+        (None, Some(fat), None) => {
+            let spec = fat_spec(&format!("nix2image.{at}.fat"), fat, volume_id);
+            Ok(PartitionContent::Fat(Box::new(spec)))
+        }
+        (None, None, Some(file)) => Ok(PartitionContent::File(file.0.0)),
         _ => Err(error(at, DiskFault::NotOneContent { found })),
+    }
+}
+
+/// The filesystem of the attribute `at`.
+fn fat_spec(at: &str, attrs: attrs::Fat, volume_id: fat::VolumeId) -> FatSpec {
+    let defaults = fat::Options::new(text(attrs.volume_id).unwrap_or(volume_id));
+    let time = |seconds: attrs::Integer<u32, 0, { u32::MAX as i64 }>| {
+        Timestamp::from_seconds(seconds.0.into())
+    };
+    FatSpec {
+        options: fat::Options {
+            label: text(attrs.label).unwrap_or_default(),
+            fat_type: text(attrs.fat_type),
+            free_bytes: attrs
+                .free_bytes
+                .map_or(defaults.free_bytes, |bytes| bytes.0),
+            cluster_size: attrs.cluster_size.map(|size| size.0),
+            time: attrs.time.map_or(defaults.time, time),
+            ..defaults
+        },
+        contents: attrs
+            .contents
+            .into_iter()
+            .flatten()
+            .map(ContentItem::from)
+            .collect(),
+        boot_files: boot::all(&format!("{at}.bootFiles"), attrs.boot_files),
     }
 }
 

@@ -324,6 +324,155 @@ fn a_graph_that_no_attribute_provides_is_refused_with_those_that_are() {
     );
 }
 
+/// What is wrong with a disk like this, with `changes` in it.
+fn disk_error(changes: &Value) -> String {
+    let mut disk = json!({ "table": "gpt", "guid": "97fd5997-d90b-4aa3-8d16-c1723aea73c1" });
+    for (name, value) in changes.as_object().unwrap() {
+        disk[name] = value.clone();
+    }
+    error(json!({ "kind": "disk", "disk": disk }))
+}
+
+#[test]
+fn a_disk_has_what_its_table_wants_and_no_more() {
+    let id = "0x2178694e";
+    for (changes, expected) in [
+        (
+            json!({ "guid": null }),
+            "disk.guid: missing; a table = \"gpt\" needs one",
+        ),
+        (
+            json!({ "id": id }),
+            "disk.id: is not used; expected none with table = \"gpt\"",
+        ),
+        (
+            json!({ "table": "mbr", "guid": null }),
+            "disk.id: missing; a table = \"mbr\" needs one",
+        ),
+        (
+            json!({ "table": "mbr", "id": id }),
+            "disk.guid: is not used; expected none with table = \"mbr\"",
+        ),
+        (
+            json!({ "table": "mbr", "id": id, "guid": null, "sectorSize": 4096 }),
+            "disk.sectorSize: 4096 is only for table = \"gpt\", expected 512",
+        ),
+        (
+            json!({ "table": "none", "id": id, "guid": null }),
+            "disk.id: is not used; expected none with table = \"none\"",
+        ),
+    ] {
+        assert_eq!(disk_error(&changes), format!("nix2image.{expected}"));
+    }
+}
+
+#[test]
+fn a_partition_has_one_content_and_the_closure_one_partition() {
+    let partitions = |contents: &[Value]| {
+        let partition = |content: &Value| json!({ "content": content });
+        json!({ "partitions": contents.iter().map(partition).collect::<Vec<_>>() })
+    };
+    assert_eq!(
+        disk_error(&partitions(&[json!({})])),
+        "nix2image.disk.partitions[0].content: has 0 of ext4, fat and file, expected one"
+    );
+    let two = json!({ "ext4": {}, "file": "/nix/store/x" });
+    assert_eq!(
+        disk_error(&partitions(&[Value::Null, two])),
+        "nix2image.disk.partitions[1].content: has 2 of ext4, fat and file, expected one"
+    );
+    let root = json!({ "ext4": {} });
+    assert_eq!(
+        disk_error(&partitions(&[root.clone(), root])),
+        "nix2image.disk.partitions[1].content.ext4: the closure stands in one partition, and \
+         another one before has content.ext4"
+    );
+    let none = json!({ "table": "none" });
+    assert_eq!(
+        error(json!({ "kind": "disk", "disk": none, "root": {} })),
+        "nix2image.disk.partitions: none has content.ext4, which holds the closure, contents \
+         and root that are given"
+    );
+    spec(json!({ "kind": "disk", "disk": none }));
+}
+
+#[test]
+fn a_disk_is_described_where_one_is_wanted() {
+    let disk = json!({ "table": "none" });
+    assert_eq!(
+        error(json!({ "kind": "disk" })),
+        "nix2image.disk: missing; with kind = \"disk\" it says what partitions there are"
+    );
+    assert_eq!(
+        error(json!({ "disk": disk })),
+        "nix2image.disk: is not used; expected none, or kind = \"disk\""
+    );
+    assert_eq!(
+        error(json!({ "kind": "disk", "disk": disk, "ext4": {} })),
+        "nix2image.ext4: is not used with kind = \"disk\"; the filesystem stands in \
+         disk.partitions[…].content.ext4"
+    );
+}
+
+#[test]
+fn volumes_have_serial_numbers_of_their_own() {
+    let fat = json!({ "content": { "fat": {} } });
+    let disk = json!({ "table": "mbr", "id": "0x1", "partitions": [fat, fat] });
+    let Kind::Disk(disk) = spec(json!({ "kind": "disk", "disk": disk })).kind else {
+        panic!("it is a disk");
+    };
+    let [PartitionContent::Fat(first), PartitionContent::Fat(second)] = &disk.contents[..] else {
+        panic!("{:?}", disk.contents);
+    };
+    assert_ne!(first.options.volume_id, second.options.volume_id);
+}
+
+#[test]
+fn files_beside_an_image_have_places_of_their_own() {
+    let files = |names: &[&str]| {
+        let file = |name: &&str| json!({ "name": name, "text": "" });
+        let files: Vec<_> = names.iter().map(file).collect();
+        json!({ "output": "directory", "imageName": "a/b.img", "outputFiles": files })
+    };
+    let mut without = files(&["c"]);
+    without["output"] = json!("file");
+    assert_eq!(
+        error(without),
+        "nix2image.outputFiles: are not used, expected none or output = \"directory\""
+    );
+    for (names, first, second) in [
+        (&["a/b.img"][..], "a/b.img", "a/b.img"),
+        (&["a/c", "a"], "a/b.img", "a"),
+        (&["a/b.img/c"], "a/b.img", "a/b.img/c"),
+        (&["c", "c/d"], "c", "c/d"),
+        (
+            &["nix-path-registration"],
+            "nix-path-registration",
+            "nix-path-registration",
+        ),
+    ] {
+        assert_eq!(
+            error(files(names)),
+            format!(
+                "nix2image.outputFiles: {second:?} cannot stand beside {first:?}; give it another name"
+            )
+        );
+    }
+    spec(files(&["a/b.img.sha256", "a/bb", "c"]));
+}
+
+#[test]
+fn the_text_beside_an_image_tells_what_is_known_later() {
+    let file = OutputFile {
+        name: "info".into(),
+        text: "file x @image@ @out@ @imageBytes@ @other@".into(),
+    };
+    assert_eq!(
+        file.content("/nix/store/x", "a/b.img", 1 << 20),
+        b"file x /nix/store/x/a/b.img /nix/store/x 1048576 @other@"
+    );
+}
+
 /// `docs/attributes.md`, which speaks of every attribute.
 mod document {
     use serde::de::DeserializeOwned;
@@ -366,6 +515,7 @@ mod document {
             ("`outputFiles`", attribute_names::<attrs::OutputFile>()),
             ("`disk`", attribute_names::<attrs::Disk>()),
             ("`partitions`", attribute_names::<attrs::Partition>()),
+            ("`fat`", attribute_names::<attrs::Fat>()),
             ("`ext4`", attribute_names::<attrs::Ext4>()),
         ] {
             let documented: Vec<_> = section(heading)
@@ -406,8 +556,12 @@ mod document {
         names.retain(|name| name != "id"); // of the other kind of table
         check(described, names);
         check(
-            &described["partitions"][0],
+            &described["partitions"][1],
             attribute_names::<attrs::Partition>(),
+        );
+        check(
+            &described["partitions"][0]["content"]["fat"],
+            attribute_names::<attrs::Fat>(),
         );
         check(&described["raw"][0], attribute_names::<attrs::Raw>());
         check(&described["grub"], attribute_names::<attrs::Grub>());
