@@ -8,6 +8,7 @@
 )]
 
 mod boot_readers;
+mod containers;
 mod determinism;
 mod exact;
 mod extents;

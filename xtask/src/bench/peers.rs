@@ -30,6 +30,8 @@ pub(super) enum Role {
     Limit,
     /// A part of what others do; it makes no filesystem.
     Part,
+    /// Makes a filesystem that e2fsck does not see, for it is in a container.
+    Contained,
 }
 
 /// Those of a row of store paths.
@@ -114,6 +116,11 @@ impl Tools {
     /// The file that a peer makes.
     pub(super) fn image(&self) -> PathBuf {
         self.scratch.path().join("image")
+    }
+
+    /// A raw image of ours, for peers that put it into a container; there if they need it.
+    pub(super) fn raw_image(&self) -> PathBuf {
+        self.scratch.path().join("raw")
     }
 
     /// A directory for what a peer needs besides: there and empty when it begins.
