@@ -63,6 +63,8 @@ pub(crate) const FOR_BENCH: &[Prerequisite] = &[
     program("bash", "bash"),
     program("debugfs", "e2fsprogs"),
     program("git", "git"),
+    program("mkfs.vfat", "dosfstools"),
+    program("parted", "parted"),
     program("qemu-img", "qemu-utils"),
     program("time", "time"),
     program("zstd", "zstd"),

@@ -43,6 +43,7 @@ pub(super) fn of_forms(forms: &Measured) -> Vec<String> {
 /// A line for each claim about `measured`, of containers, from the medians.
 pub(super) fn of_containers(measured: &Measured) -> Vec<String> {
     let claims = [
+        ("a disk", containers::DISK, containers::RAW, 1.05),
         ("a qcow2 image", containers::QCOW2, containers::RAW, 1.2),
         ("a fixed VHD", containers::FIXED_VHD, containers::RAW, 1.1),
         (

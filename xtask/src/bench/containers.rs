@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::forms::PLAIN;
-use super::peers::{Peer, Role, Tools, nix2image};
+use super::peers::{Peer, Role, Tools, nix2image, script};
 use super::rows::{Row, Source};
 use crate::workspace::Workspace;
 
@@ -15,6 +15,7 @@ const QCOW2: &str = "qcow2";
 const COMPRESSED_QCOW2: &str = "qcow2-compressed";
 const FIXED_VHD: &str = "vhd-fixed";
 const DYNAMIC_VHD: &str = "vhd-dynamic";
+const DISK: &str = "disk";
 
 /// Who is measured, as the claims about them name them.
 pub(super) mod names {
@@ -25,6 +26,7 @@ pub(super) mod names {
         "nix2image, `container = \"qcow2-compressed\"`";
     pub(in crate::bench) const FIXED_VHD: &str = "nix2image, `container = \"vhd-fixed\"`";
     pub(in crate::bench) const DYNAMIC_VHD: &str = "nix2image, `container = \"vhd-dynamic\"`";
+    pub(in crate::bench) const DISK: &str = "nix2image, a disk: GPT, an ESP, the root";
     pub(in crate::bench) const ZSTD_ALONE: &str = "`zstd -T0 -3` of the raw image";
     pub(in crate::bench) const QEMU_COMPRESSED: &str =
         "`qemu-img convert -c -O qcow2` of the raw image";
@@ -67,6 +69,24 @@ pub(super) const CONTAINERS: &[Peer] = &[
         role: Role::Contained,
         reads: Source::StorePaths,
         command: |tools, row| nix2image(tools, &row.attrs(ZSTD)),
+    },
+    Peer {
+        name: names::DISK,
+        role: Role::Contained,
+        reads: Source::StorePaths,
+        command: |tools, row| nix2image(tools, &row.attrs(DISK)),
+    },
+    Peer {
+        name: "nixpkgs' steps for such a disk: copy, parted, `mkfs.ext4 -d`, mkfs.vfat",
+        role: Role::Contained,
+        reads: Source::StorePaths,
+        command: |tools, row| nixpkgs_disk(tools, row, "raw"),
+    },
+    Peer {
+        name: "the same, and `qemu-img convert -O qcow2`",
+        role: Role::Contained,
+        reads: Source::StorePaths,
+        command: |tools, row| nixpkgs_disk(tools, row, "qcow2"),
     },
     Peer {
         name: "`qemu-img convert -O qcow2` of the raw image",
@@ -121,6 +141,9 @@ pub(super) fn prepare(
             .shell
             .write_file(row.attrs(form), attrs.to_string())?;
     }
+    workspace
+        .shell
+        .write_file(row.attrs(DISK), disk(plain).to_string())?;
     let status = nix2image(tools, &row.attrs(PLAIN))
         .env("TMPDIR", tools.scratch.path())
         .status()
@@ -128,6 +151,34 @@ pub(super) fn prepare(
     ensure!(status.success(), "our builder failed: {status}");
     std::fs::rename(tools.image(), tools.raw_image())?;
     Ok(())
+}
+
+/// Attributes of a disk with the filesystem that `plain` ask for.
+fn disk(plain: &Value) -> Value {
+    let mut attrs = plain.clone();
+    let filesystem = attrs["nix2image"]["ext4"].take();
+    attrs["nix2image"]["kind"] = json!("disk");
+    attrs["nix2image"]["disk"] = json!({
+        "table": "gpt",
+        "guid": "97fd5997-d90b-4aa3-8d16-c1723aea73c1",
+        "partitions": [
+            {
+                "name": "ESP",
+                "type": "esp",
+                "start": 8 << 20,
+                "size": 248 << 20,
+                "content": { "fat": { "label": "ESP", "type": "fat32" } },
+            },
+            { "name": "root", "type": "linux", "content": { "ext4": filesystem } },
+        ],
+    });
+    attrs
+}
+
+fn nixpkgs_disk(tools: &Tools, row: &Row, format: &str) -> Command {
+    let mut command = script(tools, row, "nixpkgs-disk.sh");
+    command.arg(format);
+    command
 }
 
 fn convert(tools: &Tools, arguments: &[&str]) -> Command {

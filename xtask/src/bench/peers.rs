@@ -166,7 +166,7 @@ fn mke2fs(tools: &Tools, row: &Row) -> Command {
     command
 }
 
-fn script(tools: &Tools, row: &Row, name: &str) -> Command {
+pub(super) fn script(tools: &Tools, row: &Row, name: &str) -> Command {
     let mut command = Command::new(tools.scripts.join(name));
     command.args([
         &row.list(Source::StorePaths),
