@@ -12,6 +12,7 @@ mod containers;
 mod determinism;
 mod exact;
 mod extents;
+mod fat;
 mod flash;
 mod forms;
 mod fuzz_corpus;

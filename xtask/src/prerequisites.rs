@@ -42,8 +42,10 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("debootstrap", "debootstrap"),
+    program("fsck.fat", "dosfstools"),
     program("grub-fstest", "grub-common"),
     program("losetup", "mount"),
+    program("mdir", "mtools"),
     program("mkfs.btrfs", "btrfs-progs"),
     program("mkfs.xfs", "xfsprogs"),
     program("mount", "mount"),
