@@ -75,8 +75,8 @@ impl Written {
 fn sample() -> Tree {
     let mut tree = everything();
     put(&mut tree, Tree::ROOT, "noise", file(noise(20_000_000, 3)));
-    let text: String = (0..400_000).map(|line| format!("line {line}\n")).collect();
-    put(&mut tree, Tree::ROOT, "text", file(text));
+    let lines: Vec<String> = (0..400_000).map(|line| format!("line {line}")).collect();
+    put(&mut tree, Tree::ROOT, "text", file(lines.join("\n")));
     put(&mut tree, Tree::ROOT, "zeros", file(vec![0; 9_000_000]));
     let mixed = [noise(500_000, 4), vec![7; 500_000]].concat().repeat(4);
     put(&mut tree, Tree::ROOT, "mixed", file(mixed));
