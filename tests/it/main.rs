@@ -10,6 +10,7 @@
 mod boot_readers;
 mod containers;
 mod determinism;
+mod disks;
 mod exact;
 mod extents;
 mod fat;

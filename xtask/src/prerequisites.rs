@@ -49,10 +49,13 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("mkfs.btrfs", "btrfs-progs"),
     program("mkfs.xfs", "xfsprogs"),
     program("mount", "mount"),
+    program("parted", "parted"),
     program("qemu-img", "qemu-utils"),
     program("qemu-system-aarch64", "qemu-system-arm"),
     program("qemu-system-x86_64", "qemu-system-x86"),
     program("script", "bsdutils"),
+    program("sfdisk", "fdisk"),
+    program("sgdisk", "gdisk"),
     program("sqlite3", "sqlite3"),
     // No program of ours, but the machine's: found by its path.
     program("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),

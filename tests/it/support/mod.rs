@@ -3,6 +3,7 @@
 pub(crate) mod built;
 pub(crate) mod command;
 pub(crate) mod direct;
+pub(crate) mod disk;
 pub(crate) mod env;
 pub(crate) mod facts;
 pub(crate) mod fat;
