@@ -15,13 +15,19 @@
       ];
       forAllSystems =
         f: nixpkgs.lib.genAttrs systems (system: f system nixpkgs.legacyPackages.${system});
+      examples = import ./nix/examples {
+        inherit nixpkgs;
+        inherit (self) nixosModules;
+      };
     in
     {
       packages = forAllSystems (
-        _: pkgs: rec {
+        system: pkgs:
+        rec {
           nix2image = pkgs.pkgsStatic.callPackage ./nix/package.nix { };
           default = nix2image;
         }
+        // examples.images.${system}
       );
 
       lib = forAllSystems (
@@ -35,7 +41,14 @@
       overlays.default = import ./nix/overlay.nix;
 
       # Older ones take no path for a module.
-      nixosModules.tools.imports = [ ./nix/modules/tools.nix ];
+      nixosModules = builtins.mapAttrs (_name: module: { imports = [ module ]; }) {
+        amazon-image = ./nix/modules/amazon-image.nix;
+        disk-image = ./nix/modules/disk-image.nix;
+        sd-image = ./nix/modules/sd-image.nix;
+        tools = ./nix/modules/tools.nix;
+      };
+
+      nixosConfigurations = examples.configurations;
 
       checks = forAllSystems (
         system: pkgs:
@@ -46,11 +59,24 @@
         }
       );
 
-      hydraJobs = import ./nix/hydra-jobs.nix { inherit (self) checks; };
+      hydraJobs = import ./nix/hydra-jobs.nix {
+        inherit (self) checks;
+        inherit (examples) images;
+      };
 
-      templates.default = {
-        path = ./nix/template;
-        description = "An ext4 image of a package and its closure";
+      templates = {
+        default = {
+          path = ./nix/templates/ext4;
+          description = "An ext4 image of a package and its closure";
+        };
+        sd-card = {
+          path = ./nix/templates/sd-card;
+          description = "An SD card that boots NixOS";
+        };
+        ec2 = {
+          path = ./nix/templates/ec2;
+          description = "A disk image of NixOS for Amazon EC2";
+        };
       };
 
       devShells = forAllSystems (_: pkgs: { default = pkgs.callPackage ./nix/dev-shell.nix { }; });

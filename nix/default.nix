@@ -27,10 +27,16 @@ let
   };
 in
 {
+  makeAmazonImage = import ./make-amazon-image.nix context;
+  makeDiskImage = import ./make-disk-image.nix context;
   makeExt4Fs = import ./make-ext4-fs.nix context;
   makeRootFs = import ./make-root-fs.nix context;
   makeRootTar = import ./make-root-tar.nix context;
+  makeSdImage = import ./make-sd-image.nix context;
 
   # For configurations of NixOS. They use nothing of what is given above.
+  modules.amazon-image = ./modules/amazon-image.nix;
+  modules.disk-image = ./modules/disk-image.nix;
+  modules.sd-image = ./modules/sd-image.nix;
   modules.tools = ./modules/tools.nix;
 }

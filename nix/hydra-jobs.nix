@@ -1,15 +1,19 @@
-# The checks as Hydra wants them: the job, then the system.
+# The checks and images as Hydra wants them: the job, then the system.
 {
   # attribute set: checks.<system>.<name>.
   checks,
+  # attribute set: images.<system>.<name>.
+  images,
 }:
 let
-  systems = builtins.attrNames checks;
-  names = builtins.attrNames checks.${builtins.head systems};
+  # All jobs of two such sets; a job need not be there for every system.
+  ofAllSystems =
+    sets:
+    builtins.foldl' (
+      jobs: system:
+      builtins.foldl' (
+        jobs: name: jobs // { ${name} = jobs.${name} or { } // { ${system} = sets.${system}.${name}; }; }
+      ) jobs (builtins.attrNames sets.${system})
+    ) { } (builtins.attrNames sets);
 in
-builtins.listToAttrs (
-  map (name: {
-    inherit name;
-    value = builtins.mapAttrs (_system: ofSystem: ofSystem.${name}) checks;
-  }) names
-)
+ofAllSystems checks // ofAllSystems images

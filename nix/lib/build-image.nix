@@ -4,7 +4,7 @@ context:
 {
   # string: the function's name, for errors.
   function,
-  # attribute set: what the binary is to know of this kind of image.
+  # attribute set: what the binary is to know of this kind of image. It wins over what stands here.
   request,
 }:
 {
@@ -21,8 +21,8 @@ context:
 
   # null or { system ?; channel ?; shell ?; database ?; }: what stands in the root of a NixOS.
   root ? null,
-  # list of { source; target; unpack ?; mode ?; uid ?; gid ?; mtime ?; xattrs ?; }: what stands
-  # in the image beside the closure.
+  # list of { source; target; unpack ?; glob ?; mode ?; recursiveMode ?; uid ?; gid ?; mtime ?;
+  # xattrs ?; }: what stands in the image beside the closure.
   contents ? [ ],
   # string: shell commands that fill `./files`, whose content stands in the root directory.
   # Needs `pkgs`.
@@ -81,15 +81,14 @@ derivation (
 
     exportReferencesGraph.closure = asInputs "storePaths" storePaths ++ rooted.storePaths;
     nix2image =
-      request
-      // import ./present.nix {
+      import ./present.nix {
         version = 1;
         graphs = [ "closure" ];
         textGraphs = asInputs "textGraphs" textGraphs;
         exports = asInputs "exports" exports;
         binaryCaches = import ./binary-caches.nix function binaryCaches;
         inherit (rooted) root;
-        contents = populated ++ import ./contents.nix function contents;
+        contents = populated ++ import ./contents.nix "${function}: contents" contents;
         inherit
           verify
           registration
@@ -99,7 +98,8 @@ derivation (
         imageName = if output == "directory" && imageName == null then fileName else imageName;
         compression = if compressImage then "zstd" else "none";
         compressionLevel = if compressImage then compressionLevel else null;
-      };
+      }
+      // request;
 
     # The closure is here already, and an image is large to send.
     preferLocalBuild = true;

@@ -1,7 +1,7 @@
-# list -> list: the argument `contents`, with each source as an input of the derivation.
-# `function` is the function's name, for errors.
-function:
-import ./each.nix "${function}: contents" (
+# list -> list: the argument `contents`, with each source as an input of the derivation. `where` is
+# what errors call the list.
+where:
+import ./each.nix where (
   where: item:
   let
     checked = import ./check-attributes.nix {
@@ -14,7 +14,9 @@ import ./each.nix "${function}: contents" (
         "source"
         "target"
         "unpack"
+        "glob"
         "mode"
+        "recursiveMode"
         "uid"
         "gid"
         "mtime"

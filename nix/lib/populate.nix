@@ -1,4 +1,4 @@
-# The files that shell commands make under `./files`, as an entry of `contents`.
+# The files that shell commands make under a directory, as an entry of `contents`.
 #
 # They travel as a tar file: a directory in the store would lose its modes (a key of 0600 would
 # become 0444).
@@ -9,33 +9,45 @@
   name,
   # string: the shell commands.
   commands,
+  # string: the directory that they fill, in the working directory.
+  directory ? "files",
+  # function: from a package set to the list of packages whose programs they may run.
+  tools ? (_: [ ]),
+  # bool: whether links become the files that they name, for a filesystem that has no links.
+  followLinks ? false,
   # int: the modification time of every file.
   time,
   # string: the argument that the commands come from, for the error.
   argument,
+  # string: what needs no nixpkgs, for the error.
+  instead ? "`contents`, which needs none",
 }:
-let
-  tar =
-    (pkgs.buildPackages or pkgs).runCommand name { } ''
+{
+  source = import ./run-shell.nix {
+    inherit
+      pkgs
+      name
+      tools
+      instead
+      ;
+    reason = "${argument} is shell text";
+    commands = ''
       (
-      mkdir -p ./files
+      mkdir -p ./${directory}
       ${commands}
       )
 
       tar \
-        --create --file="$out" --directory=./files \
+        --create --file="$out" --directory=./${directory} \
         --format=posix \
         --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime \
         --sort=name --mtime=@${toString time} \
-        --owner=0 --group=0 --numeric-owner \
+        --owner=0 --group=0 --numeric-owner \${
+          if followLinks then "\n  --dereference --hard-dereference \\" else ""
+        }
         .
     '';
-in
-if pkgs == null then
-  throw "nix2image: ${argument} is shell text and needs a nixpkgs to run in: give `pkgs` to the function or to `import ./nix`, or use `contents`, which needs none"
-else
-  {
-    source = tar;
-    target = "/";
-    unpack = true;
-  }
+  };
+  target = "/";
+  unpack = true;
+}

@@ -60,6 +60,7 @@ pub struct Grub {
     pub timeout: Option<Timeout>,
     pub default: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
     pub extra_config: Option<String>,
+    pub extra_entries: Option<String>,
     pub kernels: Option<Text<KernelPlace>>,
     pub search: Search,
 }

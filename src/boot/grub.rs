@@ -44,6 +44,10 @@ pub(super) fn put(
     };
     let day = date::day(menu.tree.time);
     text.push_str(&menu.generation("NixOS", "", "--class nixos --unrestricted ")?);
+    if !options.extra_entries.is_empty() {
+        text.push_str(&options.extra_entries);
+        text.push_str("\n\n");
+    }
     let suffix = format!(" ({day} - {})", bootspec.system.version(store)?);
     let name = "NixOS - Configuration 1";
     let generation = menu.generation(name, &suffix, "--class nixos ")?;

@@ -159,6 +159,7 @@ fn grub() -> Grub {
         timeout: Some(5),
         default: 0,
         extra_config: String::new(),
+        extra_entries: String::new(),
         kernels: Kernels::Store,
         search: Search::Label("nixos".into()),
     }
@@ -327,6 +328,7 @@ fn a_program_of_systemd_boot_is_one_by_its_name_and_place() {
 fn grub_reads_kernels_from_the_store() {
     let options = Grub {
         extra_config: "serial --unit=0\nterminal_output serial".into(),
+        extra_entries: "menuentry \"Memtest\" {\n}".into(),
         ..grub()
     };
     let store = Store::of_a_system_with_a_specialisation();
@@ -355,6 +357,9 @@ menuentry "NixOS - (dark - 2000-01-01 - 24.11.7)" {
   search --set=drive1 --label nixos
   linux ($drive1)/nix/store/1111111111111111111111111111111l-linux-6.6/Image init=/nix/store/dddddddddddddddddddddddddddddddd-nixos-system-box-dark/init dark
   initrd ($drive1)/nix/store/iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-initrd-linux-6.6/initrd
+}
+
+menuentry "Memtest" {
 }
 
 submenu "NixOS - All configurations" --class submenu {

@@ -60,6 +60,8 @@ pub struct Grub {
     pub default: u32,
     /// Commands before the menu, as they are.
     pub extra_config: String,
+    /// Entries after those of the system, as they are.
+    pub extra_entries: String,
     /// Where the kernels are.
     pub kernels: Kernels,
     /// How the filesystem that has the kernels is found.
@@ -147,6 +149,7 @@ impl From<attrs::Grub> for Grub {
             timeout: attrs.timeout.map(|seconds| seconds.0),
             default: attrs.default.map_or(0, |number| number.0),
             extra_config: attrs.extra_config.unwrap_or_default(),
+            extra_entries: attrs.extra_entries.unwrap_or_default(),
             kernels: match text(attrs.kernels).unwrap_or(KernelPlace::Store) {
                 KernelPlace::Store => Kernels::Store,
                 KernelPlace::Copied => Kernels::Copied,

@@ -164,6 +164,7 @@ fn boot_files_are_taken_for_each_loader() {
                 timeout: Some(5),
                 default: 2,
                 extra_config: String::new(),
+                extra_entries: String::new(),
                 kernels: Kernels::Copied,
                 search: Search::Label("nixos".into()),
             }),

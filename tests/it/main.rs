@@ -25,6 +25,7 @@ mod mke2fs;
 mod mounted;
 mod nix;
 mod nix_contents;
+mod nix_disks;
 mod nix_functions;
 mod nix_refused;
 mod nix_reproducible;

@@ -148,22 +148,39 @@ fn the_flake_shows_its_outputs() {
                 assert_eq!(kind, "derivation", "{output}.{name}");
             }
             assert_eq!(shown["overlays"]["default"]["type"], "nixpkgs-overlay");
-            assert_eq!(shown["nixosModules"]["tools"]["type"], "nixos-module");
-            assert_eq!(shown["templates"]["default"]["type"], "template");
+            for module in ["amazon-image", "disk-image", "sd-image", "tools"] {
+                let kind = &shown["nixosModules"][module]["type"];
+                assert_eq!(kind, "nixos-module", "{module}");
+            }
+            for template in ["default", "ec2", "sd-card"] {
+                let kind = &shown["templates"][template]["type"];
+                assert_eq!(kind, "template", "{template}");
+            }
+            for example in ["ec2", "sd-card"] {
+                let kind = &shown["nixosConfigurations"][example]["type"];
+                assert_eq!(kind, "nixos-configuration", "{example}");
+            }
         }
     }
 }
 
 #[test]
-fn the_flake_has_jobs_for_both_systems() {
+fn the_flake_has_jobs_for_what_each_system_builds() {
     let copy = tracked_files();
     let jobs = format!("path:{}#hydraJobs", copy.path().display());
     for nix in Nix::all() {
         for tree in flake_trees(copy.path()) {
             let mut eval = flake_command(nix, &["eval", "--json"], &tree);
             let jobs: Value = serde_json::from_str(&run(eval.arg(&jobs))).unwrap();
-            for job in ["evaluation", "image", "package"] {
-                for system in ["aarch64-linux", "x86_64-linux"] {
+            let both = ["aarch64-linux", "x86_64-linux"].as_slice();
+            for (job, systems) in [
+                ("ec2", &both[1..]),
+                ("evaluation", both),
+                ("image", both),
+                ("package", both),
+                ("sd-card", &both[..1]),
+            ] {
+                for system in systems {
                     assert!(jobs[job][system].is_string(), "{job}.{system}");
                 }
             }
@@ -196,22 +213,25 @@ fn image_of_flake(nix: Nix, directory: &Path, attribute: &str, copy: &Path, tree
 }
 
 #[test]
-fn the_template_and_the_flakes_of_the_documents_give_images() {
+fn the_templates_and_the_flakes_of_the_documents_give_images() {
     let copy = tracked_files();
     let copy = copy.path();
-    let template = copy.join("nix/template");
+    let templates = copy.join("nix/templates");
+    let [ext4, card, ec2] = ["ext4", "sd-card", "ec2"].map(|name| templates.join(name));
     let readme = flake_in(&copy.join("README.md"));
     let page = flake_in(&copy.join("docs/make-ext4-fs.md"));
     for nix in Nix::all() {
         for tree in flake_trees(copy) {
-            for (directory, attribute) in [
-                (template.as_path(), "packages.x86_64-linux.default"),
-                (readme.path(), "packages.x86_64-linux.default"),
-                (page.path(), "packages.x86_64-linux.image"),
+            for (directory, attribute, name) in [
+                (ext4.as_path(), "default", "-ext4-fs.img.drv"),
+                (&card, "default", ".img.zst.drv"),
+                (&ec2, "default", "-nixos-image"),
+                (readme.path(), "default", "-ext4-fs.img.drv"),
+                (page.path(), "image", "-ext4-fs.img.drv"),
             ] {
-                let attribute = format!("{attribute}.drvPath");
+                let attribute = format!("packages.x86_64-linux.{attribute}.drvPath");
                 let image = image_of_flake(nix, directory, &attribute, copy, &tree);
-                assert!(image.ends_with("-ext4-fs.img.drv"), "{image}");
+                assert!(image.contains(name), "{image}");
             }
         }
     }

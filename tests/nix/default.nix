@@ -7,9 +7,15 @@
 }:
 builtins.concatMap (file: import file { inherit nixpkgs system; }) [
   ./make-ext4-fs.nix
+  ./make-disk-image.nix
+  ./make-amazon-image.nix
+  ./sizes.nix
+  ./make-sd-image.nix
   ./closures.nix
   ./roots.nix
   ./modules.nix
+  ./sd-image-module.nix
+  ./disk-modules.nix
   ./call-package.nix
   ./platforms.nix
   ./overlay.nix

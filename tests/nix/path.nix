@@ -42,27 +42,24 @@ import ./failures.nix {
     ];
   };
 
-  "import gives the functions of roots too" = {
+  "import gives the functions of roots and cards too" = {
     expr = map (
-      { makeRootFs, makeRootTar, ... }:
-      map (function: (import function.outPath root).drvPath == (function root).drvPath) [
+      {
+        makeRootFs,
+        makeRootTar,
+        makeSdImage,
+        ...
+      }:
+      builtins.all (function: (import function.outPath root).drvPath == (function root).drvPath) [
         makeRootFs
         makeRootTar
+        makeSdImage
       ]
     ) functions;
     expected = [
-      [
-        true
-        true
-      ]
-      [
-        true
-        true
-      ]
-      [
-        true
-        true
-      ]
+      true
+      true
+      true
     ];
   };
 

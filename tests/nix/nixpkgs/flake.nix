@@ -4,7 +4,9 @@
   outputs =
     { self }:
     {
-      lib = import ./lib.nix;
+      lib = import ./lib.nix // {
+        nixosSystem = import ./nixos/lib/eval-config.nix;
+      };
       legacyPackages = self.lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] (
         system: import ./. { inherit system; }
       );

@@ -94,9 +94,33 @@ let
         check = builtins.isBool;
         merge = mergeOne;
       };
+      int = {
+        check = builtins.isInt;
+        merge = mergeOne;
+      };
+      str = {
+        check = isString;
+        merge = mergeOne;
+      };
+      lines = {
+        check = isString;
+        merge =
+          _location: definitions:
+          builtins.concatStringsSep "\n" (map (definition: definition.value) definitions);
+      };
       unspecified = {
         check = _: true;
         merge = mergeOne;
+      };
+      raw = uniq unspecified;
+      nullOr = type: {
+        check = x: x == null || type.check x;
+        merge =
+          location: definitions:
+          if builtins.any (definition: definition.value == null) definitions then
+            null
+          else
+            type.merge location definitions;
       };
       uniq = type: {
         inherit (type) check;
@@ -143,6 +167,7 @@ let
       mkIf
       mkMerge
       mkOption
+      mkOptionDefault
       mkOverride
       ;
     evalModules = modules.evalModules { inherit lib; };
@@ -159,6 +184,10 @@ let
       };
 
     optional = condition: element: if condition then [ element ] else [ ];
+    optionalAttrs = condition: attrs: if condition then attrs else { };
+    optionalString = condition: string: if condition then string else "";
+
+    cleanSource = path: builtins.path { inherit path; };
 
     licenses = genAttrs [ "asl20" "mit" ] (spdxId: { inherit spdxId; });
   };

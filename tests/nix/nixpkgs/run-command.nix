@@ -1,5 +1,7 @@
-# `runCommand` of the stand-in: the machine's static busybox is the shell and most tools, its GNU
-# tar (busybox' has no --sort) runs on its own dynamic linker and libraries.
+# `runCommand` of the stand-in: the machine's static busybox is the shell and most tools; where
+# busybox' own lacks an option (tar --sort, cp --sparse) or is not there (zstd), it is the machine's,
+# on its own dynamic linker and libraries. The packages of `nativeBuildInputs` are stubs, and so
+# not there.
 {
   system,
   # string: a static busybox.
@@ -16,35 +18,46 @@ let
     };
 
   multiarch = builtins.replaceStrings [ "-linux" ] [ "-linux-gnu" ] system;
-  libraries = selected "tar-libraries" "/usr/lib/${multiarch}" (
-    name: builtins.match "(ld-linux-.*|lib(acl|selinux|c|pcre2-8)\\.so\\..*)" name != null
+  libraries = selected "tools-libraries" "/usr/lib/${multiarch}" (
+    name:
+    builtins.match "(ld-linux-.*|lib(acl|attr|selinux|c|lz4|lzma|pcre2-8|z|zstd)\\.so\\..*)" name
+    != null
   );
-  tar = selected "tar" "/usr/bin" (name: name == "tar");
+  tools = selected "tools" "/usr/bin" (name: builtins.match "cp|tar|zstd" name != null);
   # busybox looks at the name that it is called by.
   shell = "${selected "busybox" (dirOf busybox) (name: name == "busybox")}/busybox";
 in
 name: environment: commands:
 derivation (
-  removeAttrs environment [ "meta" ]
+  removeAttrs environment [
+    "meta"
+    "nativeBuildInputs"
+  ]
   // {
     inherit name system;
     builder = shell;
+    # No variables: with structured attributes there are none but in a file for bash.
     args = [
       "sh"
       "-euc"
       ''
+        export out=${builtins.placeholder "out"}
         ${shell} mkdir bin
         ${shell} --install -s "$PWD/bin"
         PATH=$PWD/bin
-        # A function, for busybox' shell takes its own applets before those of PATH.
-        tar() {
-          ${libraries}/ld-linux-*.so.* --library-path ${libraries} ${tar}/tar "$@"
+        # Functions, for busybox' shell takes its own applets before those of PATH.
+        machine() {
+          program=$1
+          shift
+          ${libraries}/ld-linux-*.so.* --library-path ${libraries} "${tools}/$program" "$@"
         }
-        . "$commandsPath"
+        cp() { machine cp "$@"; }
+        tar() { machine tar "$@"; }
+        zstd() { machine zstd "$@"; }
+
+        ${commands}
       ''
     ];
-    inherit commands;
-    passAsFile = [ "commands" ];
   }
 )
 // {

@@ -1,0 +1,187 @@
+# Disks to build, on the stand-in nixpkgs: of each partition table, with a boot loader that goes with
+# it. The system is described as NixOS describes one, and does not boot.
+{
+  # path or string: the static binary.
+  builder ? ./disks.nix,
+  # string: the build platform.
+  system ? "x86_64-linux",
+  # string: a static busybox by that name, the shell of the stand-in.
+  busybox ? "/usr/bin/busybox",
+  # string: the directory with systemd-bootx64.efi.
+  systemdBoot ? "/usr/lib/systemd/boot/efi",
+}:
+let
+  pkgs = import ./nixpkgs {
+    inherit system busybox;
+    overlays = [
+      (
+        final: _prev:
+        let
+          grub = import ./nixpkgs/grub.nix {
+            inherit system;
+            inherit (final) runCommand;
+          };
+        in
+        {
+          grub2 = grub;
+          grub2_efi = grub;
+        }
+      )
+    ];
+  };
+  nix2image = import ../../nix { inherit builder system pkgs; };
+
+  linux = pkgs.runCommand "linux" { } ''
+    mkdir -p "$out/dtbs/vendor"
+    echo kernel >"$out/bzImage"
+    echo tree >"$out/dtbs/vendor/board.dtb"
+  '';
+  initrd = pkgs.runCommand "initrd" { } ''
+    mkdir "$out"
+    echo initrd >"$out/initrd"
+  '';
+  toplevel = pkgs.runCommand "nixos-system" { } ''
+    mkdir "$out"
+    echo 26.05.test >"$out/nixos-version"
+    echo init >"$out/init"
+    chmod 755 "$out/init"
+    ln -s ${linux}/dtbs "$out/dtbs"
+    cat >"$out/boot.json" <<EOF
+    {
+      "org.nixos.bootspec.v1": {
+        "init": "$out/init",
+        "initrd": "${initrd}/initrd",
+        "kernel": "${linux}/bzImage",
+        "kernelParams": [ "console=ttyS0" ],
+        "label": "NixOS 26.05.test",
+        "system": "${system}",
+        "toplevel": "$out"
+      },
+      "org.nixos.specialisation.v1": { },
+      "org.nixos.systemd-boot": { "sortKey": "nixos" }
+    }
+    EOF
+  '';
+  systemd = pkgs.runCommand "systemd" { } ''
+    mkdir -p "$out/lib/systemd/boot"
+    cp -R ${
+      builtins.path {
+        name = "systemd-boot";
+        path = systemdBoot;
+      }
+    } "$out/lib/systemd/boot/efi"
+  '';
+
+  configurationOf =
+    loader: more:
+    (import ./configuration.nix system { })
+    // {
+      system = {
+        build = { inherit toplevel; };
+        nixos = {
+          version = "26.05.test";
+          versionSuffix = ".test";
+        };
+      };
+      systemd.package = systemd;
+      environment = { };
+      boot = { inherit loader; };
+    }
+    // more;
+  loaders = {
+    bios.grub = {
+      enable = true;
+      device = "/dev/vda";
+    };
+    both.grub = {
+      enable = true;
+      device = "/dev/vda";
+      efiSupport = true;
+    };
+    systemd-boot.systemd-boot.enable = true;
+    xbootldr = {
+      efi.efiSysMountPoint = "/efi";
+      systemd-boot = {
+        enable = true;
+        xbootldrMountPoint = "/boot";
+      };
+    };
+    extlinux.generic-extlinux-compatible.enable = true;
+  };
+
+  diskOf =
+    loader: arguments:
+    nix2image.makeDiskImage (
+      {
+        config = configurationOf loaders.${loader} { };
+        copyChannel = false;
+        additionalSpace = "16M";
+        bootSize = "128M";
+        growTo = 1024 * 1024 * 1024;
+        contents = [
+          {
+            source = ./package;
+            target = "srv";
+            mode = "750";
+            user = "alice";
+            group = "users";
+          }
+          {
+            source = "${./package}/bin/p*";
+            target = "/programs";
+          }
+        ];
+      }
+      // arguments
+    );
+  tableOf = loader: partitionTableType: diskOf loader { inherit partitionTableType; };
+in
+{
+  inherit pkgs toplevel;
+
+  none = tableOf "extlinux" "none";
+  legacy = tableOf "bios" "legacy";
+  legacy-boot = tableOf "bios" "legacy+boot";
+  legacy-gpt = tableOf "bios" "legacy+gpt";
+  efi = tableOf "systemd-boot" "efi";
+  efixbootldr = tableOf "xbootldr" "efixbootldr";
+  hybrid = tableOf "both" "hybrid";
+
+  # A size of its own, in each format.
+  qcow2 = diskOf "bios" {
+    diskSize = 256;
+    format = "qcow2";
+  };
+  raw = diskOf "bios" { diskSize = "256M"; };
+  vpc = diskOf "bios" {
+    diskSize = 256;
+    format = "vpc";
+  };
+
+  store = nix2image.makeDiskImage {
+    config = configurationOf { } { };
+    onlyNixStore = true;
+    copyChannel = false;
+    partitionTableType = "none";
+    additionalSpace = "16M";
+  };
+  channel = diskOf "bios" { copyChannel = true; };
+  # What postVM sees, it may change.
+  after = diskOf "bios" {
+    postVM = ''
+      echo changed | dd of="$diskImage" conv=notrunc bs=1 seek=0
+      mv "$diskImage" "$out/renamed.img"
+    '';
+  };
+
+  amazon =
+    boot:
+    nix2image.makeAmazonImage {
+      config = configurationOf loaders.both {
+        image.baseName = "nixos-amazon";
+        virtualisation.diskSize = 512;
+      };
+      copyChannel = false;
+      inherit boot;
+    };
+}

@@ -1,0 +1,15 @@
+# error: nix2image: makeAmazonImage: volumeLabel is unknown
+(import ../../../nix {
+  builder = ./amazon-unknown-argument.nix;
+  system = "x86_64-linux";
+}).makeAmazonImage
+  {
+    config = import ../configuration.nix "x86_64-linux" {
+      boot.loader.grub = {
+        enable = true;
+        device = "/dev/xvda";
+      };
+    };
+    volumeLabel = "root";
+    copyChannel = false;
+  }

@@ -1,0 +1,15 @@
+# error: nix2image: makeDiskImage: boot.loader.grub.enableCryptodisk is for an encrypted /boot, and the image's is not; or set installBootLoader = false and install one yourself
+(import ../../../nix {
+  builder = ./disk-grub-cryptodisk.nix;
+  system = "x86_64-linux";
+}).makeDiskImage
+  {
+    config = import ../configuration.nix "x86_64-linux" {
+      boot.loader.grub = {
+        enable = true;
+        device = "/dev/vda";
+        enableCryptodisk = true;
+      };
+    };
+    copyChannel = false;
+  }

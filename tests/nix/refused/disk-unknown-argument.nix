@@ -1,0 +1,6 @@
+# error: nix2image: makeDiskImage: volumeLabel is unknown
+(import ../../../nix {
+  builder = ./disk-unknown-argument.nix;
+  system = "x86_64-linux";
+}).makeDiskImage
+  { volumeLabel = "root"; }

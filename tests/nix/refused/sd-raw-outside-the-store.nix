@@ -1,0 +1,13 @@
+# error: nix2image: makeSdImage: disk.raw[0].source is "/tmp/spl.bin", which is not in the store
+(import ../../../nix {
+  builder = ./sd-raw-outside-the-store.nix;
+  system = "x86_64-linux";
+}).makeSdImage
+  {
+    raw = [
+      {
+        source = "/tmp/spl.bin";
+        offset = 8192;
+      }
+    ];
+  }
