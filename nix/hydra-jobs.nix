@@ -12,7 +12,8 @@ let
     builtins.foldl' (
       jobs: system:
       builtins.foldl' (
-        jobs: name: jobs // { ${name} = jobs.${name} or { } // { ${system} = sets.${system}.${name}; }; }
+        jobs: name:
+        jobs // { ${name} = jobs.${name} or { } // { ${system} = sets.${system}.${name}; }; }
       ) jobs (builtins.attrNames sets.${system})
     ) { } (builtins.attrNames sets);
 in

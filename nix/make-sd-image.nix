@@ -19,16 +19,20 @@ let
       uuid = "rootPartitionUUID";
       volumeLabel = "rootVolumeLabel";
     }
-    //
-      builtins.mapAttrs
-        (_name: _null: "an SD image is a raw disk with this table: makeDiskImage makes others")
-        {
-          container = null;
-          disk = null;
-          onlyStore = null;
-          output = null;
-          outputFiles = null;
-        };
+    // builtins.listToAttrs (
+      map
+        (name: {
+          inherit name;
+          value = "an SD image is a raw disk with this table: makeDiskImage makes others";
+        })
+        [
+          "container"
+          "disk"
+          "onlyStore"
+          "output"
+          "outputFiles"
+        ]
+    );
   checkNames =
     arguments:
     let

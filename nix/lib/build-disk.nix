@@ -53,6 +53,12 @@ let
       kind = "disk";
       output = "directory";
       disk = import ./disk.nix function disk;
+      # A closure, be it empty, wants a partition to stand in.
+      graphs =
+        if builtins.any (partition: partition.content.ext4 or null != null) (disk.partitions or [ ]) then
+          [ "closure" ]
+        else
+          [ ];
       bootFiles = import ./boot-files.nix "${function}: bootFiles" bootFiles;
       compression = if compressImage then "zstd" else "none";
       compressionLevel = if compressImage then compressionLevel else null;

@@ -17,8 +17,7 @@
   rootFilesystemCompressed,
 }:
 let
-  chosen =
-    if rootFilesystemImage != null then "rootFilesystemImage" else "rootFilesystemCreator";
+  chosen = if rootFilesystemImage != null then "rootFilesystemImage" else "rootFilesystemCreator";
 
   # What is not about the filesystem, and what the creator is told.
   allowed = [
@@ -53,7 +52,7 @@ let
           populateImageCommands = populateRootCommands;
           volumeLabel = rootVolumeLabel;
         }
-        // (if rootPartitionUUID == null then { } else { uuid = rootPartitionUUID; })
+        // import ./present.nix { uuid = rootPartitionUUID; }
       );
 
   image =

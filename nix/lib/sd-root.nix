@@ -79,7 +79,7 @@ let
         // {
           volumeLabel = rootVolumeLabel;
         }
-        // (if rootPartitionUUID == null then { } else { uuid = rootPartitionUUID; })
+        // import ./present.nix { uuid = rootPartitionUUID; }
       );
 
       populated =
@@ -120,7 +120,7 @@ let
             ;
           root = checkedRoot;
           registration =
-            if builtins.elem registration [ true false "empty" ] then
+            if registration == "empty" || builtins.isBool registration then
               registration == true
             else
               throw "nix2image: ${function}: registration is ${builtins.toJSON registration}; it is true, false or \"empty\"";
@@ -141,8 +141,13 @@ let
             request = {
               inherit selfCheck;
               ext4 = filesystem;
-              bootFiles = import ./boot-files.nix "${function}: bootFiles" bootFiles;
-            };
+            }
+            // (
+              if bootFiles == [ ] then
+                { }
+              else
+                { bootFiles = import ./boot-files.nix "${function}: bootFiles" bootFiles; }
+            );
           } (tree // { name = "${imageName}-root.img"; });
 
       edited = import ./run-shell.nix {

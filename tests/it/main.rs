@@ -30,6 +30,7 @@ mod nix_functions;
 mod nix_refused;
 mod nix_reproducible;
 mod nix_roots;
+mod nix_sd;
 mod owned_store;
 mod prepare_root;
 mod process;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::built::path;
 use crate::support::command::run;
@@ -16,6 +15,7 @@ use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
 use crate::support::nix::Nix;
+use crate::support::partitions::{extracted, table};
 use crate::support::temporary;
 
 /// The Nix expression of the attribute `name` of `tests/nix/disks.nix`.
@@ -45,16 +45,6 @@ fn image(name: &str) -> PathBuf {
     built(name).join("nixos.img")
 }
 
-/// The table of a raw disk, as sfdisk reads it, after it had nothing to complain of.
-#[track_caller]
-fn table(image: &Path) -> Value {
-    let verified = run(Command::new("sfdisk").arg("--verify").arg(image));
-    assert!(verified.contains("No errors detected"), "{verified}");
-    let text = run(Command::new("sfdisk").arg("--json").arg(image));
-    let mut value: Value = serde_json::from_str(&text).unwrap();
-    value["partitiontable"].take()
-}
-
 /// The partitions, without the size of the last of the disk, which is the content's.
 #[track_caller]
 fn partitions(image: &Path) -> Vec<Value> {
@@ -74,31 +64,6 @@ fn partitions(image: &Path) -> Vec<Value> {
         }
     }
     rows
-}
-
-/// A partition of a disk in a file by itself; gone with the value.
-struct Extracted {
-    file: PathBuf,
-    _directory: TempDir,
-}
-
-/// The partition of this number.
-#[track_caller]
-fn extracted(image: &Path, number: usize) -> Extracted {
-    let table = table(image);
-    let row = &table["partitions"][number - 1];
-    let directory = temporary::directory();
-    let file = directory.path().join("partition");
-    run(Command::new("dd")
-        .args(["bs=512", "conv=sparse", "status=none"])
-        .arg(format!("if={}", image.display()))
-        .arg(format!("of={}", file.display()))
-        .arg(format!("skip={}", row["start"]))
-        .arg(format!("count={}", row["size"])));
-    Extracted {
-        file,
-        _directory: directory,
-    }
 }
 
 /// The paths of all files in the FAT filesystem of this number, which fsck.fat finds sound.

@@ -13,6 +13,7 @@ pub(crate) mod image;
 pub(crate) mod initrd;
 pub(crate) mod mount;
 pub(crate) mod nix;
+pub(crate) mod partitions;
 pub(crate) mod profiles;
 pub(crate) mod qemu;
 pub(crate) mod readers;
