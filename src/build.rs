@@ -101,6 +101,8 @@ impl BuildError {
                 error,
                 ContentsError::NotInStore { .. }
                     | ContentsError::Missing { .. }
+                    | ContentsError::NoMatch { .. }
+                    | ContentsError::GlobOfArchives { .. }
                     | ContentsError::NoFile { .. }
             ),
             _ => false,
@@ -140,7 +142,11 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     } else {
         None
     };
-    let mut tree = root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?;
+    let mut tree = if spec.only_store {
+        root::store_tree(scanned, spec.time)
+    } else {
+        root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?
+    };
     if spec.sparse && !matches!(volumes, Volumes::Tar) {
         sparse::find_data(&mut tree)?;
     }
@@ -164,7 +170,15 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
 
     if let (true, Some(start)) = (spec.self_check, filesystem) {
         begin("checking")?;
-        self_check::check(&valid, &output, spec.container, start, interrupt)?;
+        let place = self_check::Place {
+            start,
+            store: if spec.only_store {
+                "/"
+            } else {
+                store::STORE_DIRECTORY
+            },
+        };
+        self_check::check(&valid, &output, spec.container, place, interrupt)?;
     }
 
     interrupt.check()?;
@@ -264,6 +278,7 @@ mod tests {
             contents: Vec::new(),
             boot_files: Vec::new(),
             registration: true,
+            only_store: false,
             time: Timestamp::from_seconds(1),
             ext4: ext4::Options {
                 free_bytes: 0,

@@ -17,7 +17,8 @@
 //!    [`source`]; [`root`] is the policy of what stands in it, and [`records`] what it
 //!    says of its own store. If asked for, [`sparse`] finds the zeros in it.
 //! 4. [`ext4`] turns a tree into [`image::Pieces`] by arithmetic alone: the exact
-//!    size is known before a byte is written. [`tar`] does so for an archive.
+//!    size is known before a byte is written. [`fat`] does so for a FAT filesystem, and [`tar`]
+//!    for an archive.
 //! 5. [`image`] writes pieces and knows nothing of what they mean. Who must know a
 //!    hash watches it.
 //!

@@ -70,13 +70,21 @@ pub enum SelfCheckError {
     Stopped(#[from] WriteError),
 }
 
-/// Compares what is in the filesystem that begins at byte `start` of the written image,
-/// with `paths`. `container` is [`Raw`](Container::Raw) or [`Zstd`](Container::Zstd).
+/// Where in an image the store is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Byte of the image at which the filesystem begins.
+    pub start: u64,
+    /// The store's directory in the filesystem.
+    pub store: &'static str,
+}
+
+/// Compares what is at `place` of the written image with `paths`. `container` is [`Raw`](Container::Raw) or [`Zstd`](Container::Zstd).
 pub fn check(
     paths: &[ValidPath],
     output: &PendingOutput,
     container: Container,
-    start: u64,
+    place: Place,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
     let image = match container {
@@ -90,17 +98,17 @@ pub fn check(
             output.file().try_clone().map_err(SelfCheckError::Open)?
         }
     };
-    check_image(paths, image, start, interrupt)
+    check_image(paths, image, place, interrupt)
 }
 
-/// Compares what is in the filesystem from byte `start` of `image` on with `paths`, on all threads.
+/// Compares what is at `place` of `image` with `paths`, on all threads.
 fn check_image(
     paths: &[ValidPath],
     image: File,
-    start: u64,
+    place: Place,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
-    let reader = ImageReader::new(image, start);
+    let reader = ImageReader::new(image, place.start);
     // The reader stays on its thread, so each has its own.
     paths.par_iter().try_for_each_init(
         || None,
@@ -111,18 +119,19 @@ fn check_image(
                     Ext4::load(Box::new(reader.clone())).map_err(SelfCheckError::Filesystem)?,
                 ),
             };
-            check_path(filesystem, valid, interrupt)
+            check_path(filesystem, place.store, valid, interrupt)
         },
     )
 }
 
 fn check_path(
     filesystem: &Ext4,
+    store: &str,
     valid: &ValidPath,
     interrupt: &Interrupt,
 ) -> Result<(), SelfCheckError> {
-    let host_path = valid.path.to_path();
-    let path = Path::try_from(host_path.as_path())
+    let path = std::path::Path::new(store).join(valid.path.base_name());
+    let path = Path::try_from(path.as_path())
         .expect("a store path has neither NUL bytes nor names of more than 255");
     let mut walk = Walk {
         filesystem,

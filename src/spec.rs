@@ -39,6 +39,8 @@ pub struct Spec {
     pub boot_files: Vec<BootFiles>,
     /// Whether `/nix-path-registration` stands in the image.
     pub registration: bool,
+    /// Whether the closure stands at the top, and nothing else anywhere.
+    pub only_store: bool,
     /// What holds the files.
     pub kind: Kind,
     /// The time of everything in the image that has none of its own.
@@ -84,10 +86,15 @@ pub struct ContentItem {
     pub source: PathBuf,
     /// Whether the source is a tar file, whose entries stand at the target.
     pub unpack: bool,
+    /// Whether the source is a pattern; each path that it stands for then has its own name in
+    /// the directory at the target.
+    pub glob: bool,
     /// Absolute path in the image: names without `.`, `..` and empty ones; none for the root.
     pub target: Vec<crate::tree::Name>,
     /// Permission bits of the source's top.
     pub mode: Option<u16>,
+    /// Whether they are those of every file and directory in it.
+    pub recursive_mode: bool,
     /// Owner of the source and all in it.
     pub uid: Option<u32>,
     /// Group of the source and all in it.
@@ -153,6 +160,14 @@ pub enum SpecError {
         /// Its name.
         container: &'static str,
     },
+    /// More than a store in an image that is one.
+    #[error(
+        "nix2image.onlyStore: {attribute} puts something beside the store paths, expected onlyStore = false or no {attribute}"
+    )]
+    OnlyStore {
+        /// The attribute that asks for it.
+        attribute: &'static str,
+    },
     /// A disk that cannot be.
     #[error("nix2image.{attribute}: {fault}")]
     Disk {
@@ -207,6 +222,7 @@ impl Spec {
             Container::Vhd { .. } => ".vhd",
         };
         let output = output::output(attrs.out, &mut image, &kind, suffix)?;
+        let only_store = only_store(&image)?;
         let root = image.root.map(RootSpec::from);
         let mut options = ext4_options(&ext4, time);
         if root.as_ref().is_some_and(|root| root.database) {
@@ -230,7 +246,8 @@ impl Spec {
                 .map(ContentItem::from)
                 .collect(),
             boot_files: boot::all("nix2image.bootFiles", image.boot_files),
-            registration: image.registration.unwrap_or(true),
+            registration: image.registration.unwrap_or(!only_store),
+            only_store,
             time: Timestamp::from_seconds(time.into()),
             sparse: ext4.sparse.unwrap_or(false),
             kind,
@@ -258,6 +275,26 @@ fn graphs(attrs: &Attrs) -> Result<Vec<Graph>, SpecError> {
             Ok(Graph::parse(name, value)?)
         })
         .collect()
+}
+
+/// Whether the image is a store alone.
+fn only_store(image: &attrs::Image) -> Result<bool, SpecError> {
+    fn is_filled<T>(items: Option<&Vec<T>>) -> bool {
+        items.is_some_and(|items| !items.is_empty())
+    }
+    if image.only_store != Some(true) {
+        return Ok(false);
+    }
+    let others = [
+        ("root", image.root.is_some()),
+        ("contents", is_filled(image.contents.as_ref())),
+        ("bootFiles", is_filled(image.boot_files.as_ref())),
+        ("registration", image.registration == Some(true)),
+    ];
+    match others.into_iter().find(|(_, is_given)| *is_given) {
+        Some((attribute, _)) => Err(SpecError::OnlyStore { attribute }),
+        None => Ok(true),
+    }
 }
 
 /// All forms in which the closure is given.
@@ -368,6 +405,8 @@ impl From<attrs::Content> for ContentItem {
         Self {
             source: attrs.source.0.0,
             unpack: attrs.unpack.unwrap_or(false),
+            glob: attrs.glob.unwrap_or(false),
+            recursive_mode: attrs.recursive_mode.unwrap_or(false),
             target: attrs.target.0.0,
             mode: text(attrs.mode).map(|mode| mode.0),
             uid: attrs.uid.map(|uid| uid.0),

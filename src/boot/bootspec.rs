@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::fault::{BootFault, FindError};
-use super::store_files::StoreFiles;
+use super::store_files::{CONTROL_CHARACTER, StoreFiles};
 use crate::store::StorePath;
 use crate::tree::Name;
 
@@ -171,14 +171,22 @@ impl System {
     }
 }
 
-/// Another line would be another instruction to the boot loader.
-pub(super) fn check_line(path: &str, what: &'static str, text: &str) -> Result<(), BootFault> {
+impl System {
+    /// The version of NixOS, as menus show it.
+    pub(super) fn version(&self, store: &StoreFiles<'_>) -> Result<String, BootFault> {
+        let path = format!("{}/nixos-version", self.toplevel);
+        let version = store.line("the version of NixOS", &path)?;
+        Ok(version.unwrap_or_else(|| self.label.clone()))
+    }
+}
+
+fn check_line(path: &str, what: &'static str, text: &str) -> Result<(), BootFault> {
     if text.contains(char::is_control) {
         return Err(BootFault::Text {
             path: path.into(),
             what,
             text: text.into(),
-            reason: "it has a control character, such as the end of a line",
+            reason: CONTROL_CHARACTER,
         });
     }
     Ok(())

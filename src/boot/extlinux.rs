@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::boot_tree::BootTree;
-use super::bootspec::{Bootspec, System, check_line};
+use super::bootspec::{Bootspec, System};
 use super::date;
 use super::fault::BootFault;
 use super::store_files::{StoreFile, StoreFiles};
@@ -30,7 +30,6 @@ pub(super) fn put(
         tree,
         store,
         options,
-        bootspec,
     };
     let generation = menu.entry("1-default", &bootspec.system)?;
     let default = menu.entry("default", &bootspec.system)?;
@@ -57,7 +56,6 @@ struct Menu<'a> {
     tree: &'a mut BootTree,
     store: &'a StoreFiles<'a>,
     options: &'a Extlinux,
-    bootspec: &'a Bootspec,
 }
 
 impl Menu<'_> {
@@ -66,7 +64,7 @@ impl Menu<'_> {
             "default" => "NixOS - Default".into(),
             tag => {
                 let time = date::minute(self.tree.time);
-                let version = self.version(system)?;
+                let version = system.version(self.store)?;
                 format!("NixOS - Configuration {tag} ({time} - {version})")
             }
         };
@@ -86,15 +84,6 @@ impl Menu<'_> {
             written.expect("a string takes all text");
         }
         Ok(entry)
-    }
-
-    fn version(&self, system: &System) -> Result<String, BootFault> {
-        let what = "the version of NixOS";
-        let path = format!("{}/nixos-version", system.toplevel);
-        let version = self.store.line(what, &path)?;
-        let version = version.unwrap_or_else(|| system.label.clone());
-        check_line(&self.bootspec.path, what, &version)?;
-        Ok(version)
     }
 
     /// The line that names a device tree, or a directory of them.

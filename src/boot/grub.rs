@@ -3,7 +3,7 @@
 //! commands are used that every core image has which can start a Linux from a menu.
 
 use super::boot_tree::BootTree;
-use super::bootspec::{Bootspec, System, check_line};
+use super::bootspec::{Bootspec, System};
 use super::date;
 use super::fault::BootFault;
 use super::store_files::StoreFiles;
@@ -48,7 +48,7 @@ pub(super) fn put(
         text.push_str(&options.extra_entries);
         text.push_str("\n\n");
     }
-    let suffix = format!(" ({day} - {})", menu.version(&bootspec.system)?);
+    let suffix = format!(" ({day} - {})", bootspec.system.version(store)?);
     let name = "NixOS - Configuration 1";
     let generation = menu.generation(name, &suffix, "--class nixos ")?;
     let generation = if bootspec.specialisations.is_empty() {
@@ -93,25 +93,14 @@ impl Menu<'_> {
     fn name_of(&self, specialisation: &str, system: &System) -> Result<String, BootFault> {
         let what = "the name of a configuration";
         let path = format!("{}/configuration-name", system.toplevel);
-        let called = match self.store.line(what, &path)? {
+        Ok(match self.store.line(what, &path)? {
             Some(name) => name,
             None => format!(
                 "({specialisation} - {} - {})",
                 date::day(self.tree.time),
-                self.version(system)?
+                system.version(self.store)?
             ),
-        };
-        check_line(&self.bootspec.path, what, &called)?;
-        Ok(called)
-    }
-
-    fn version(&self, system: &System) -> Result<String, BootFault> {
-        let what = "the version of NixOS";
-        let path = format!("{}/nixos-version", system.toplevel);
-        let version = self.store.line(what, &path)?;
-        let version = version.unwrap_or_else(|| system.label.clone());
-        check_line(&self.bootspec.path, what, &version)?;
-        Ok(version)
+        })
     }
 
     fn entry(&mut self, title: &str, options: &str, system: &System) -> Result<String, BootFault> {
@@ -139,12 +128,12 @@ impl Menu<'_> {
                 let name: Vec<_> = file.parts().collect();
                 let name = name.join("-");
                 self.tree.file(KERNELS, &name, source, &file.path)?;
-                let target = self.target.iter();
-                let mut path: Vec<_> = target
-                    .map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned())
-                    .collect();
-                path.extend([KERNELS.into(), name]);
-                format!("/{}", path.join("/"))
+                let mut path = String::new();
+                for directory in self.target {
+                    path.push('/');
+                    path.push_str(&String::from_utf8_lossy(directory.as_bytes()));
+                }
+                format!("{path}/{KERNELS}/{name}")
             }
         };
         Ok(format!("($drive1){}", word(&path)))

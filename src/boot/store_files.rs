@@ -20,6 +20,9 @@ pub(super) struct StoreFile<'a> {
     id: NodeId,
 }
 
+/// Why text is no line: another line would be another instruction to the boot loader.
+pub(super) const CONTROL_CHARACTER: &str = "it has a control character, such as the end of a line";
+
 /// As many symlinks as Linux follows.
 const MAX_SYMLINKS: usize = 40;
 
@@ -67,6 +70,14 @@ impl<'a> StoreFiles<'a> {
         };
         let text = file.text(what)?;
         let line = text.lines().next().unwrap_or_default();
+        if line.contains(char::is_control) {
+            return Err(BootFault::Text {
+                path: file.path,
+                what,
+                text: line.into(),
+                reason: CONTROL_CHARACTER,
+            });
+        }
         Ok(Some(line.to_owned()).filter(|line| !line.is_empty()))
     }
 

@@ -565,18 +565,20 @@ fn directories_leave_alone_those_that_are_there() {
     assert!(placed.implied.iter().all(|id| node(id).is_directory()));
 }
 
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 /// Each changes a good document, and has its own message.
 #[test]
 fn a_bootspec_that_does_not_do_says_why() {
     let v1 = "org.nixos.bootspec.v1";
-    let changed = |change: &dyn Fn(&mut Value)| {
+    let changed = |change: Change<'_>| {
         let mut store = Store::of_a_system();
         let mut document = document();
         change(&mut document);
         store.bootspec(&document);
         store.error(BootLoader::Extlinux(extlinux()))
     };
-    let cases: [(&dyn Fn(&mut Value), &str); 10] = [
+    let cases: [(Change<'_>, &str); 10] = [
         (
             &|d| *d = json!({ "v1": {} }),
             "boot.json holds the keys \"v1\", expected \"org.nixos.bootspec.v1\"",

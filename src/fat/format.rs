@@ -1,7 +1,7 @@
 //! What the FAT crate leaves to be done, byte by byte.
 //!
 //! Its formatter takes no time for the entry of the label, and its volume does not keep
-//! the copy of the FSInfo sector. Source: Microsoft, FAT specification, sections 5 and 6.
+//! the copy of the `FSInfo` sector. Source: Microsoft, FAT specification, sections 5 and 6.
 
 use hadris_fat::FatDateTime;
 use hadris_fat::sync::format::FormatParams;

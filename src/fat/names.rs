@@ -229,7 +229,7 @@ fn names(tree: &Tree, id: NodeId, path: &str) -> Result<Vec<Named>, UnfitFile> {
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
     for (name, id) in tree.entries(id) {
         let unfit = |fault| UnfitFile {
-            path: format!("{path}/{}", String::from_utf8_lossy(name.as_bytes())),
+            path: format!("{path}/{}", readable(name)),
             fault,
         };
         let name = check(name).map_err(unfit)?;
@@ -246,6 +246,19 @@ fn names(tree: &Tree, id: NodeId, path: &str) -> Result<Vec<Named>, UnfitFile> {
     // Stable: names of one kind stay in byte order.
     names.sort_by_key(|named| named.shape == Shape::Long);
     Ok(names)
+}
+
+/// A name on one line.
+fn readable(name: &Name) -> String {
+    let mut text = String::new();
+    for character in String::from_utf8_lossy(name.as_bytes()).chars() {
+        if character.is_control() {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 /// The text of a name that FAT can hold.

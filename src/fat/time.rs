@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(packed(MIN), (date(1980, 1, 1), 0));
         assert_eq!(packed(946_684_800), (date(2000, 1, 1), 0));
         // 2024-02-29 12:34:57
-        let noon = 12 << 11 | 34 << 5 | 57 / 2;
+        let noon = (12 << 11) | (34 << 5) | (57 / 2);
         assert_eq!(packed(1_709_210_097), (date(2024, 2, 29), noon));
         // 2100 has no leap day.
         assert_eq!(packed(4_107_542_400), (date(2100, 3, 1), 0));

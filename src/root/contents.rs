@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::{ArchiveError, Unpacked, unpack};
+use super::glob::{self, GlobError};
 use crate::source::Source;
 use crate::spec::ContentItem;
 use crate::store::{STORE_DIRECTORY, ScanError, scan};
@@ -51,6 +53,30 @@ pub enum ContentsError {
         attribute: String,
         /// The source.
         path: PathBuf,
+    },
+    /// A pattern that stands for nothing.
+    #[error("{attribute} is {}, and nothing there has such a name", path.display())]
+    NoMatch {
+        /// What names it.
+        attribute: String,
+        /// The pattern.
+        path: PathBuf,
+    },
+    /// A pattern that cannot be expanded.
+    #[error("{attribute} cannot be expanded")]
+    Glob {
+        /// What names it.
+        attribute: String,
+        /// The reason.
+        source: GlobError,
+    },
+    /// A pattern for tar files.
+    #[error(
+        "{attribute} is a pattern, and tar files are unpacked one by one; expected `unpack = false` beside `glob = true`"
+    )]
+    GlobOfArchives {
+        /// What names it.
+        attribute: String,
     },
     /// A file that is none, or cannot be looked at.
     #[error("{attribute} is {}, which {reason}, expected a file", path.display())]
@@ -102,31 +128,79 @@ fn place_from(
     items: &[ContentItem],
     mtime: Timestamp,
 ) -> Result<Vec<Placed>, ContentsError> {
-    let place = |(index, item): (usize, &ContentItem)| {
+    let mut placed = Vec::new();
+    for (index, item) in items.iter().enumerate() {
         let attribute = format!("{attribute}[{index}].source");
-        check_source(store, &attribute, &item.source)?;
-        let mut unpacked = if item.unpack {
-            unpack(&item.source, mtime).map_err(|source| ContentsError::Archive {
-                attribute,
-                source: Box::new(source),
-            })?
-        } else {
-            let tree = scan(&item.source, mtime)
-                .map_err(|source| ContentsError::Scan { attribute, source })?;
-            Unpacked {
-                tree,
-                implied: BTreeSet::new(),
-            }
-        };
-        apply(item, &mut unpacked);
-        Ok(Placed {
-            source: item.source.as_path().into(),
-            target: item.target.clone(),
-            tree: unpacked.tree,
-            implied: unpacked.implied,
-        })
+        for (source, target) in sources(store, &attribute, item)? {
+            placed.push(place_one(&attribute, item, &source, target, mtime)?);
+        }
+    }
+    Ok(placed)
+}
+
+/// What an item stands for: paths of the host, each with its place in the image.
+fn sources(
+    store: &Path,
+    attribute: &str,
+    item: &ContentItem,
+) -> Result<Vec<(PathBuf, Vec<Name>)>, ContentsError> {
+    if !item.glob {
+        check_source(store, attribute, &item.source)?;
+        return Ok(vec![(item.source.clone(), item.target.clone())]);
+    }
+    let attribute = || attribute.to_owned();
+    if item.unpack {
+        return Err(ContentsError::GlobOfArchives {
+            attribute: attribute(),
+        });
+    }
+    check_below(store, &attribute(), &item.source)?;
+    let found = glob::expand(store, &item.source).map_err(|source| ContentsError::Glob {
+        attribute: attribute(),
+        source,
+    })?;
+    if found.is_empty() {
+        return Err(ContentsError::NoMatch {
+            attribute: attribute(),
+            path: item.source.clone(),
+        });
+    }
+    let with_target = |path: PathBuf| {
+        let name = path.file_name().expect("it is below the store");
+        let name = Name::new(name.as_bytes()).expect("the host has a file of that name");
+        let target = item.target.iter().cloned().chain([name]).collect();
+        (path, target)
     };
-    items.iter().enumerate().map(place).collect()
+    Ok(found.into_iter().map(with_target).collect())
+}
+
+fn place_one(
+    attribute: &str,
+    item: &ContentItem,
+    source: &Path,
+    target: Vec<Name>,
+    mtime: Timestamp,
+) -> Result<Placed, ContentsError> {
+    let attribute = attribute.to_owned();
+    let mut unpacked = if item.unpack {
+        unpack(source, mtime).map_err(|source| ContentsError::Archive {
+            attribute,
+            source: Box::new(source),
+        })?
+    } else {
+        Unpacked {
+            tree: scan(source, mtime)
+                .map_err(|source| ContentsError::Scan { attribute, source })?,
+            implied: BTreeSet::new(),
+        }
+    };
+    apply(item, &mut unpacked);
+    Ok(Placed {
+        source: source.into(),
+        target,
+        tree: unpacked.tree,
+        implied: unpacked.implied,
+    })
 }
 
 fn file_from(store: &Path, attribute: &str, path: &Path) -> Result<Source, ContentsError> {
@@ -151,6 +225,17 @@ fn file_from(store: &Path, attribute: &str, path: &Path) -> Result<Source, Conte
 }
 
 fn check_source(store: &Path, attribute: &str, path: &Path) -> Result<(), ContentsError> {
+    check_below(store, attribute, path)?;
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ContentsError::Missing {
+            attribute: attribute.into(),
+            path: path.into(),
+        }),
+        _ => Ok(()), // the scan reports what else is wrong
+    }
+}
+
+fn check_below(store: &Path, attribute: &str, path: &Path) -> Result<(), ContentsError> {
     let below = path.strip_prefix(store).ok().is_some_and(|below| {
         below.components().next().is_some()
             && below
@@ -164,23 +249,25 @@ fn check_source(store: &Path, attribute: &str, path: &Path) -> Result<(), Conten
             store: store.into(),
         });
     }
-    match path.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ContentsError::Missing {
-            attribute: attribute.into(),
-            path: path.into(),
-        }),
-        _ => Ok(()), // the scan reports what else is wrong
-    }
+    Ok(())
 }
 
-/// Owner, group and time hold for all of the tree; mode and xattrs for its top, which
-/// is then no longer implied.
+/// Owner, group and time hold for all of the tree, and the mode too if it is recursive; else
+/// it and xattrs are the top's. What has a mode is no longer implied.
 fn apply(item: &ContentItem, unpacked: &mut Unpacked) {
     for node in unpacked.tree.nodes_mut() {
         let metadata = &mut node.metadata;
         metadata.uid = item.uid.unwrap_or(metadata.uid);
         metadata.gid = item.gid.unwrap_or(metadata.gid);
         metadata.mtime = item.mtime.unwrap_or(metadata.mtime);
+    }
+    if let (true, Some(mode)) = (item.recursive_mode, item.mode) {
+        for node in unpacked.tree.nodes_mut() {
+            if matches!(node.kind, Kind::File(_) | Kind::Directory(_)) {
+                node.metadata.mode = mode;
+            }
+        }
+        unpacked.implied.clear();
     }
     let top = &mut unpacked.tree.node_mut(Tree::ROOT).metadata;
     top.mode = item.mode.unwrap_or(top.mode);
@@ -207,6 +294,8 @@ mod tests {
         ContentItem {
             source,
             unpack: false,
+            glob: false,
+            recursive_mode: false,
             target: vec![Name::new("etc").unwrap()],
             mode: None,
             uid: None,
@@ -226,14 +315,14 @@ mod tests {
         (store, path)
     }
 
-    fn place_one(store: &Path, item: ContentItem) -> Result<Placed, ContentsError> {
+    fn placed(store: &Path, item: ContentItem) -> Result<Placed, ContentsError> {
         Ok(place_from(store, "contents", &[item], MTIME)?.remove(0))
     }
 
     #[test]
     fn without_wishes_a_source_is_as_the_store_has_it() {
         let (store, path) = store();
-        let placed = place_one(store.path(), item(path.clone())).unwrap();
+        let placed = self::placed(store.path(), item(path.clone())).unwrap();
         assert_eq!(&*placed.source, path);
         assert_eq!(placed.target, [Name::new("etc").unwrap()]);
         let top = placed.tree.node(Tree::ROOT);
@@ -244,7 +333,7 @@ mod tests {
     #[test]
     fn a_symlink_stays_a_symlink() {
         let (store, path) = store();
-        let placed = place_one(store.path(), item(path.join("link"))).unwrap();
+        let placed = self::placed(store.path(), item(path.join("link"))).unwrap();
         let top = placed.tree.node(Tree::ROOT);
         assert!(matches!(&top.kind, Kind::Symlink(target) if **target == *b"file"));
     }
@@ -261,7 +350,7 @@ mod tests {
             xattrs: xattrs.clone(),
             ..item(path)
         };
-        let tree = place_one(store.path(), wish).unwrap().tree;
+        let tree = self::placed(store.path(), wish).unwrap().tree;
         let expected = |mode, xattrs| Metadata {
             mode,
             uid: 70_000,
@@ -291,6 +380,61 @@ mod tests {
         symlink("/proc/version", path.join("out")).unwrap();
         let error = find("out").unwrap_err();
         assert!(matches!(error, ContentsError::NotInStore { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_recursive_mode_is_that_of_files_and_directories() {
+        let (store, path) = store();
+        fs::create_dir(path.join("d")).unwrap();
+        let wish = ContentItem {
+            mode: Some(0o700),
+            recursive_mode: true,
+            ..item(path)
+        };
+        let tree = self::placed(store.path(), wish).unwrap().tree;
+        let mode = |name: &str| {
+            let id = tree.lookup(Tree::ROOT, &Name::new(name).unwrap());
+            tree.node(id.unwrap()).metadata.mode
+        };
+        assert_eq!(tree.node(Tree::ROOT).metadata.mode, 0o700);
+        assert_eq!(
+            (mode("d"), mode("file"), mode("link")),
+            (0o700, 0o700, 0o777)
+        );
+    }
+
+    #[test]
+    fn what_a_pattern_stands_for_keeps_its_names() {
+        let (store, path) = store();
+        let wish = |pattern: &str| ContentItem {
+            glob: true,
+            mode: Some(0o600),
+            ..item(path.join(pattern))
+        };
+        let placed = place_from(store.path(), "contents", &[wish("*")], MTIME).unwrap();
+        let targets: Vec<_> = placed.iter().map(|placed| placed.target.clone()).collect();
+        let target = |name| ["etc", name].map(|name| Name::new(name).unwrap()).to_vec();
+        assert_eq!(targets, [target("file"), target("link")]);
+        assert_eq!(&*placed[0].source, path.join("file"));
+        assert_eq!(placed[0].tree.node(Tree::ROOT).metadata.mode, 0o600);
+
+        let error = |item| place_from(store.path(), "contents", &[item], MTIME).unwrap_err();
+        let nothing = error(wish("x*"));
+        let message = format!(
+            "contents[0].source is {}, and nothing there has such a name",
+            path.join("x*").display()
+        );
+        assert_eq!(nothing.to_string(), message);
+        let outside = error(ContentItem {
+            source: "/etc/*".into(),
+            ..wish("")
+        });
+        assert!(matches!(outside, ContentsError::NotInStore { .. }));
+        let archives = error(ContentItem {
+            unpack: true,
+            ..wish("*")
+        });
+        assert!(matches!(archives, ContentsError::GlobOfArchives { .. }));
     }
 
     #[test]

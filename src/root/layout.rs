@@ -118,6 +118,30 @@ pub fn contents_tree(contents: Vec<Placed>, mtime: Timestamp) -> Result<Tree, Ro
     Ok(image.tree)
 }
 
+/// The tree of a filesystem that is a store: every path of `scanned` by its name, and nothing
+/// else. Its top is what `/nix/store` is elsewhere.
+#[must_use]
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "store paths have names of their own"
+)]
+pub fn store_tree(scanned: Vec<(StorePath, Tree)>, mtime: Timestamp) -> Tree {
+    let mut store = Tree::new(Node::directory(store_metadata(mtime)));
+    for (store_path, tree) in scanned {
+        store
+            .graft(Tree::ROOT, name(store_path.base_name()), tree)
+            .expect("a closure holds each store path once");
+    }
+    store
+}
+
+fn store_metadata(mtime: Timestamp) -> Metadata {
+    Metadata {
+        gid: STORE_GROUP,
+        ..Metadata::of_root(STORE_MODE, mtime)
+    }
+}
+
 /// A tree that grows, part by part.
 struct Image {
     tree: Tree,
@@ -267,10 +291,7 @@ impl Image {
         let (nix, _) = self.directories(&[name("nix")])?;
         self.tree.node_mut(nix).metadata = Metadata::of_root(DIRECTORY_MODE, self.mtime);
         let (store, _) = self.directories(&[name("nix"), name("store")])?;
-        self.tree.node_mut(store).metadata = Metadata {
-            gid: STORE_GROUP,
-            ..Metadata::of_root(STORE_MODE, self.mtime)
-        };
+        self.tree.node_mut(store).metadata = store_metadata(self.mtime);
         for (store_path, tree) in scanned {
             let name = name(store_path.base_name());
             if let Some(there) = self.tree.lookup(store, &name) {

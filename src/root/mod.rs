@@ -7,6 +7,7 @@
 mod archive;
 mod contents;
 mod generation;
+mod glob;
 mod layout;
 mod nixos;
 mod shell;
@@ -14,6 +15,7 @@ mod shell;
 pub use archive::{ArchiveError, ArchiveFault};
 pub use contents::{ContentsError, Placed, file, place};
 pub use generation::Generations;
-pub use layout::{Part, RootError, contents_tree, tree};
+pub use glob::GlobError;
+pub use layout::{Part, RootError, contents_tree, store_tree, tree};
 pub use nixos::{CHANNEL_PROFILE, NIXOS_MARK, NixosError, NixosRoot, Profile, SYSTEM_PROFILE};
 pub use shell::ShellError;

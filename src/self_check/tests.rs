@@ -9,6 +9,11 @@ use tempfile::TempDir;
 
 use super::*;
 
+const PLACE: Place = Place {
+    start: 0,
+    store: "/nix/store",
+};
+
 /// A closure of one path, in a directory that is the root of an image: `root/nix/store/…`.
 struct Fixture {
     directory: TempDir,
@@ -92,7 +97,7 @@ fn fill(directory: &HostPath) {
 }
 
 fn check_uncompressed(closure: &[ValidPath], image: &PendingOutput) -> Result<(), SelfCheckError> {
-    check(closure, image, Container::Raw, 0, &Interrupt::default())
+    check(closure, image, Container::Raw, PLACE, &Interrupt::default())
 }
 
 #[test]
@@ -116,7 +121,7 @@ fn a_compressed_image_that_holds_the_closure_passes() {
         &fixture.closure(),
         &compressed,
         zstd,
-        0,
+        PLACE,
         &Interrupt::default(),
     )
     .unwrap();
@@ -177,7 +182,7 @@ fn an_interrupt_ends_the_check() {
             &fixture.closure(),
             &fixture.image(),
             Container::Raw,
-            0,
+            PLACE,
             &interrupt
         ),
         Err(SelfCheckError::Stopped(_))

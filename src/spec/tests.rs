@@ -58,7 +58,7 @@ fn what_is_not_given_has_its_default() {
 fn what_is_null_has_its_default() {
     let nulls = spec(json!({
         "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
-        "verify": null, "root": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
+        "verify": null, "root": null, "onlyStore": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
         "imageName": null, "outputFiles": null, "disk": null, "container": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
@@ -73,7 +73,7 @@ fn what_is_null_has_its_default() {
 fn what_is_given_is_taken() {
     let spec = spec(json!({
         "contents": [{
-            "source": "/nix/store/y-file", "target": "/etc/passwd", "unpack": true,
+            "source": "/nix/store/y-file", "target": "/etc/passwd", "unpack": true, "glob": true, "recursiveMode": true,
             "mode": "4755", "uid": 7, "gid": 8, "mtime": -5, "xattrs": { "user.a": "0x00ff" },
         }],
         "registration": false, "time": 1234, "output": "directory", "imageName": "disk.img",
@@ -91,7 +91,7 @@ fn what_is_given_is_taken() {
         .collect();
     assert_eq!(item.source, Path::new("/nix/store/y-file"));
     assert_eq!(target, [&b"etc"[..], b"passwd"]);
-    assert!(item.unpack);
+    assert!(item.unpack && item.glob && item.recursive_mode);
     assert_eq!(item.mode, Some(0o4755));
     assert_eq!((item.uid, item.gid), (Some(7), Some(8)));
     assert_eq!(item.mtime, Some(Timestamp::from_seconds(-5)));
@@ -106,6 +106,31 @@ fn what_is_given_is_taken() {
     assert_eq!(spec.ext4.uuid.0[15], 1);
     assert_eq!(spec.ext4.hash_seed.0[15], 2);
     assert_eq!((spec.ext4.free_bytes, spec.ext4.free_inodes), (5, 6));
+}
+
+#[test]
+fn a_store_alone_has_nothing_beside_it() {
+    let alone = spec(json!({ "onlyStore": true, "contents": [], "registration": false }));
+    assert!(alone.only_store);
+    let alone = spec(json!({ "onlyStore": true }));
+    assert!(alone.only_store && !alone.registration);
+    let item = json!({ "source": "/nix/store/x", "target": "/x" });
+    let system = format!("/nix/store/{}-nixos", "a".repeat(32));
+    for (attribute, value) in [
+        ("root", json!({})),
+        ("contents", json!([item])),
+        ("bootFiles", json!([{ "extlinux": { "system": system } }])),
+        ("registration", json!(true)),
+    ] {
+        let mut image = json!({ "onlyStore": true });
+        image[attribute] = value;
+        assert_eq!(
+            error(image),
+            format!(
+                "nix2image.onlyStore: {attribute} puts something beside the store paths, expected onlyStore = false or no {attribute}"
+            )
+        );
+    }
 }
 
 #[test]

@@ -8,9 +8,12 @@
 )]
 
 mod boot_readers;
+mod containers;
 mod determinism;
+mod disks;
 mod exact;
 mod extents;
+mod fat;
 mod flash;
 mod forms;
 mod fuzz_corpus;

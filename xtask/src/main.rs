@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick | --forms]`.
+//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick | --forms |
+//! --containers]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
 //! missing. Results go to stdout, what is being done to stderr.
@@ -29,9 +30,10 @@ usage: cargo xtask COMMAND
   build          the static binary; its path is the last line on stdout
   test [--full]  everything that proves the project; --full adds what is longer
   demo           an image of a small closure, made by a real nix-build in its sandbox
-  bench [--quick | --forms]
+  bench [--quick | --forms | --containers]
                  our speed and memory beside others', as a table; --quick on less,
-                 --forms of one closure in all its forms alone";
+                 --forms of one closure in all its forms alone,
+                 --containers of one closure in all containers alone";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
         }
         ["bench", "--forms"] => {
             |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::Forms)
+        }
+        ["bench", "--containers"] => {
+            |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::Containers)
         }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

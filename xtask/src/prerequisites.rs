@@ -42,16 +42,20 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("debootstrap", "debootstrap"),
+    program("fsck.fat", "dosfstools"),
     program("grub-fstest", "grub-common"),
     program("losetup", "mount"),
+    program("mdir", "mtools"),
     program("mkfs.btrfs", "btrfs-progs"),
     program("mkfs.xfs", "xfsprogs"),
     program("mount", "mount"),
+    program("parted", "parted"),
     program("qemu-img", "qemu-utils"),
     program("qemu-system-aarch64", "qemu-system-arm"),
     program("qemu-system-x86_64", "qemu-system-x86"),
     program("script", "bsdutils"),
     program("sfdisk", "fdisk"),
+    program("sgdisk", "gdisk"),
     program("sqlite3", "sqlite3"),
     // No program of ours, but the machine's: found by its path.
     program("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
@@ -64,6 +68,9 @@ pub(crate) const FOR_BENCH: &[Prerequisite] = &[
     program("bash", "bash"),
     program("debugfs", "e2fsprogs"),
     program("git", "git"),
+    program("mkfs.vfat", "dosfstools"),
+    program("parted", "parted"),
+    program("qemu-img", "qemu-utils"),
     program("time", "time"),
     program("zstd", "zstd"),
 ];

@@ -276,3 +276,18 @@ fn contents_that_meet_what_a_nixos_has_are_named() {
         "two things would stand at /var/run: a symlink from the image's own layout and a directory from the contents of /one"
     );
 }
+
+#[test]
+fn a_store_alone_has_its_paths_at_its_top() {
+    let path = StorePath::from_base_name(STORE_PATH).unwrap();
+    let store = directory_of([("bin", directory(0o555))]);
+    let tree = store_tree(vec![(path, store)], MTIME);
+    assert_eq!(
+        lines(&tree),
+        [
+            "/ 1775 30000".to_owned(),
+            format!("/{STORE_PATH} 555 0"),
+            format!("/{STORE_PATH}/bin 555 0"),
+        ]
+    );
+}

@@ -3,8 +3,10 @@
 pub(crate) mod built;
 pub(crate) mod command;
 pub(crate) mod direct;
+pub(crate) mod disk;
 pub(crate) mod env;
 pub(crate) mod facts;
+pub(crate) mod fat;
 pub(crate) mod forms;
 pub(crate) mod fsck;
 pub(crate) mod image;

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use xshell::cmd;
 
+use super::containers::names as containers;
 use super::forms::names;
 use super::measure::Measured;
 use super::peers::Tools;
@@ -37,6 +38,40 @@ pub(super) fn of_forms(forms: &Measured) -> Vec<String> {
         ])
     });
     lines.unwrap_or_else(|| vec!["of the forms: not all of them were measured".into()])
+}
+
+/// A line for each claim about `measured`, of containers, from the medians.
+pub(super) fn of_containers(measured: &Measured) -> Vec<String> {
+    let claims = [
+        ("a disk", containers::DISK, containers::RAW, 1.05),
+        ("a qcow2 image", containers::QCOW2, containers::RAW, 1.2),
+        ("a fixed VHD", containers::FIXED_VHD, containers::RAW, 1.1),
+        (
+            "a dynamic VHD",
+            containers::DYNAMIC_VHD,
+            containers::RAW,
+            1.1,
+        ),
+        ("zstd", containers::ZSTD, containers::ZSTD_ALONE, 1.1),
+        (
+            "compressed qcow2",
+            containers::COMPRESSED_QCOW2,
+            containers::QEMU_COMPRESSED,
+            1.1,
+        ),
+    ];
+    let line = |(what, peer, other, times)| {
+        let taken = seconds(measured, peer)?;
+        let base = seconds(measured, other)?;
+        Some(format!(
+            "{what}: {taken:.2} s; at most {times} times {base:.2} s of {other}: {}",
+            judge(taken, times * base)
+        ))
+    };
+    claims
+        .into_iter()
+        .map(|claim| line(claim).unwrap_or_else(|| format!("{}: not measured", claim.0)))
+        .collect()
 }
 
 /// Makes databases, and gives a line for each.

@@ -90,7 +90,7 @@ pub(super) fn run(
         }
     };
     let image_bytes = fs::metadata(tools.image()).map_or(0, |image| image.blocks() * 512);
-    let is_filesystem = !matches!(peer.role, Role::Limit | Role::Part);
+    let is_filesystem = !matches!(peer.role, Role::Limit | Role::Part | Role::Contained);
     if is_first && is_filesystem && matches!(outcome, Outcome::Done) && !is_clean(&tools.image())? {
         outcome = Outcome::Unclean;
     }

@@ -5,6 +5,7 @@
 //! does meets all.
 
 mod claims;
+mod containers;
 mod forms;
 mod measure;
 mod peers;
@@ -36,19 +37,25 @@ pub(crate) enum Rows {
     All,
     /// The closure in its forms alone.
     Forms,
+    /// The closure in containers alone.
+    Containers,
 }
 
 impl Rows {
     fn hold(self, kind: Kind) -> bool {
-        self == Self::All || matches!(kind, Kind::Forms)
+        match self {
+            Self::All => true,
+            Self::Forms => matches!(kind, Kind::Forms),
+            Self::Containers => matches!(kind, Kind::Containers),
+        }
     }
 }
 
 /// Where everything is written that is measured.
 const TMPFS: &str = "/dev/shm";
 
-/// Measures all, and prints the table as it grows; below it, what we claim of the last
-/// row and of the database.
+/// Measures all, and prints the table as it grows; below it, what we claim of forms,
+/// of containers and of the database.
 pub(crate) fn command(workspace: &Workspace, size: Size, rows: Rows) -> Result<()> {
     step("install what is missing", || {
         prerequisites::ensure(workspace, &[FOR_BUILD, FOR_DEMO, FOR_BENCH])
@@ -63,17 +70,21 @@ pub(crate) fn command(workspace: &Workspace, size: Size, rows: Rows) -> Result<(
         let measured = step(&format!("measure {}", row.name), || {
             measure(&tools, &row, kind.peers(), size)
         });
-        step("clean up", || row.clean_up(workspace))?;
+        step("clean up", || row.clean_up(workspace, &tools))?;
         // At once: a later row may fail, or be interrupted.
         let measured = measured?;
         println!("{}", table::lines(&row, &measured));
-        if matches!(kind, Kind::Forms) {
-            claims = claims::of_forms(&measured);
+        match kind {
+            Kind::Forms => claims.extend(claims::of_forms(&measured)),
+            Kind::Containers => claims.extend(claims::of_containers(&measured)),
+            Kind::Closure | Kind::CrowdedDirectory | Kind::LargeFiles => {}
         }
     }
-    claims.extend(step("make databases", || {
-        claims::of_databases(workspace, &tools)
-    })?);
+    if rows != Rows::Containers {
+        claims.extend(step("make databases", || {
+            claims::of_databases(workspace, &tools)
+        })?);
+    }
     println!("\n- {}", claims.join("\n- "));
     Ok(())
 }

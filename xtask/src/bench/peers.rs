@@ -30,6 +30,8 @@ pub(super) enum Role {
     Limit,
     /// A part of what others do; it makes no filesystem.
     Part,
+    /// Makes a filesystem that e2fsck does not see, for it is in a container.
+    Contained,
 }
 
 /// Those of a row of store paths.
@@ -116,6 +118,11 @@ impl Tools {
         self.scratch.path().join("image")
     }
 
+    /// A raw image of ours, for peers that put it into a container; there if they need it.
+    pub(super) fn raw_image(&self) -> PathBuf {
+        self.scratch.path().join("raw")
+    }
+
     /// A directory for what a peer needs besides: there and empty when it begins.
     pub(super) fn work(&self) -> PathBuf {
         self.scratch.path().join("work")
@@ -159,7 +166,7 @@ fn mke2fs(tools: &Tools, row: &Row) -> Command {
     command
 }
 
-fn script(tools: &Tools, row: &Row, name: &str) -> Command {
+pub(super) fn script(tools: &Tools, row: &Row, name: &str) -> Command {
     let mut command = Command::new(tools.scripts.join(name));
     command.args([
         &row.list(Source::StorePaths),

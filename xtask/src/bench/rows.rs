@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 use xshell::cmd;
 
-use super::forms;
 use super::peers::{PEERS, Peer, Tools};
 use super::{Size, TMPFS};
+use super::{containers, forms};
 use crate::workspace::Workspace;
 use crate::{closure, nix};
 
@@ -24,13 +24,16 @@ pub(super) enum Kind {
     LargeFiles,
     /// The closure again, in each form in which one can be given.
     Forms,
+    /// The closure again, in each container.
+    Containers,
 }
 
-pub(super) const KINDS: [Kind; 4] = [
+pub(super) const KINDS: [Kind; 5] = [
     Kind::Closure,
     Kind::CrowdedDirectory,
     Kind::LargeFiles,
     Kind::Forms,
+    Kind::Containers,
 ];
 
 /// What a peer reads.
@@ -95,7 +98,9 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
     let directory = workspace.target.join("bench");
     shell.create_dir(&directory)?;
     let (top, synthetic) = match kind {
-        Kind::Closure | Kind::Forms => (system_closure(workspace, &directory, size)?, None),
+        Kind::Closure | Kind::Forms | Kind::Containers => {
+            (system_closure(workspace, &directory, size)?, None)
+        }
         Kind::CrowdedDirectory | Kind::LargeFiles => {
             let path = synthetic(workspace, &directory, kind, size)?;
             (path.clone(), Some(path))
@@ -136,7 +141,8 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
     shell.write_file(row.attrs(forms::PLAIN), attrs.to_string())?;
     match kind {
         Kind::Forms => forms::prepare(workspace, &row, paths, &attrs)?,
-        _ => row.stage(workspace, paths)?,
+        Kind::Containers => containers::prepare(workspace, tools, &row, &attrs)?,
+        Kind::Closure | Kind::CrowdedDirectory | Kind::LargeFiles => row.stage(workspace, paths)?,
     }
     row.check_memory()?;
     Ok(row)
@@ -248,8 +254,9 @@ impl Row {
     }
 
     /// Removes what only this row needs.
-    pub(super) fn clean_up(&self, workspace: &Workspace) -> Result<()> {
+    pub(super) fn clean_up(&self, workspace: &Workspace, tools: &Tools) -> Result<()> {
         let shell = &workspace.shell;
+        shell.remove_path(tools.raw_image())?;
         shell.remove_path(&self.staged)?;
         shell.remove_path(self.forms())?;
         if let Some(path) = &self.synthetic {
@@ -291,7 +298,8 @@ impl Kind {
     pub(super) fn peers(self) -> &'static [Peer] {
         match self {
             Self::Forms => forms::FORMS,
-            _ => PEERS,
+            Self::Containers => containers::CONTAINERS,
+            Self::Closure | Self::CrowdedDirectory | Self::LargeFiles => PEERS,
         }
     }
 
@@ -299,6 +307,7 @@ impl Kind {
         let (files, bytes) = self.files(size);
         match self {
             Self::Forms => "the same closure, in other forms".into(),
+            Self::Containers => "the same closure, in containers".into(),
             Self::Closure => match size {
                 Size::Quick => "the small closure".into(),
                 Size::Full => "the closure of `tests/closures/system.txt`".into(),
@@ -311,7 +320,7 @@ impl Kind {
     /// How many files a made row has, and the bytes of each.
     fn files(self, size: Size) -> (u64, u64) {
         match (self, size) {
-            (Self::Closure | Self::Forms, _) => (0, 0),
+            (Self::Closure | Self::Forms | Self::Containers, _) => (0, 0),
             (Self::CrowdedDirectory, Size::Quick) => (3_000, 1_000),
             (Self::CrowdedDirectory, Size::Full) => (100_000, 1_000),
             (Self::LargeFiles, Size::Quick) => (2, 64 * MIB),

@@ -24,6 +24,7 @@ pub(super) fn head(workspace: &Workspace, size: Size, rows: Rows) -> Result<Stri
         (Size::Quick, _) => "cargo xtask bench --quick",
         (Size::Full, Rows::All) => "cargo xtask bench",
         (Size::Full, Rows::Forms) => "cargo xtask bench --forms",
+        (Size::Full, Rows::Containers) => "cargo xtask bench --containers",
     };
     let commit = read(cmd!(shell, "git describe --always --dirty --exclude *"))?;
     let date = read(cmd!(shell, "date --utc +%Y-%m-%d"))?;
