@@ -44,6 +44,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("debootstrap", "debootstrap"),
     program("fsck.fat", "dosfstools"),
     program("grub-fstest", "grub-common"),
+    program("grub-mkimage", "grub-common"),
     program("losetup", "mount"),
     program("mdir", "mtools"),
     program("mkfs.btrfs", "btrfs-progs"),
@@ -57,7 +58,13 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("sfdisk", "fdisk"),
     program("sgdisk", "gdisk"),
     program("sqlite3", "sqlite3"),
-    // No program of ours, but the machine's: found by its path.
+    // No programs of ours, but of the machines that boot: found by their paths.
+    program("/usr/lib/grub/i386-pc/boot.img", "grub-pc-bin"),
+    program("/usr/lib/grub/x86_64-efi/moddep.lst", "grub-efi-amd64-bin"),
+    program(
+        "/usr/lib/systemd/boot/efi/systemd-bootx64.efi",
+        "systemd-boot-efi",
+    ),
     program("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
     program("unshare", "util-linux"),
     program("xz", "xz-utils"),
