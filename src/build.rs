@@ -9,7 +9,7 @@ use std::{io, mem};
 use ring::digest;
 
 use crate::boot::{self, BootError};
-use crate::disk::DiskError;
+use crate::disk::{DiskError, PartitionLabel};
 use crate::fat::FatError;
 use crate::image::{
     Contained, ContainerError, Identity, Interrupt, OutputError, PendingOutput, WriteError,
@@ -64,6 +64,15 @@ pub enum BuildError {
     /// There can be no such disk.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A partition cannot hold what it shall.
+    #[error("the content of {partition} cannot be laid out")]
+    Partition {
+        /// The partition.
+        partition: PartitionLabel,
+        /// Why not.
+        #[source]
+        source: Box<BuildError>,
+    },
     /// A tar archive cannot hold it.
     #[error(transparent)]
     Tar(#[from] TarError),
@@ -95,6 +104,7 @@ impl BuildError {
             | Self::Tar(_)
             | Self::Disk(_)
             | Self::Container(_) => true,
+            Self::Partition { source, .. } => source.is_of_the_request(),
             Self::Gather(error) => error.is_of_the_request(),
             Self::Boot(error) => error.is_of_the_request(),
             Self::Contents(error) => matches!(

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::BuildError;
-use crate::disk::{self, Disk, Grub, Place, Raw};
+use crate::disk::{self, Disk, Grub, PartitionLabel, Place, Raw};
 use crate::image::{Content, Piece, Pieces};
 use crate::source::{ReadError, Source};
 use crate::spec::{DiskSpec, FatSpec, GrubFiles, Kind, PartitionContent, RawFile};
@@ -85,21 +85,25 @@ impl FoundDisk {
         let mut tree = Some(tree);
         let mut filesystem = None;
         let mut contents = self.contents.into_iter();
-        let pieces = disk::lay_out(&self.disk, |_, place| {
+        let pieces = disk::lay_out(&self.disk, |index, place| {
             let content = contents.next().expect("there is one for each partition");
             let pieces = match content {
                 FoundContent::Nothing => return Ok(None),
-                FoundContent::File(pieces) => pieces,
+                FoundContent::File(pieces) => Ok(pieces),
                 FoundContent::Fat(tree, options) => {
-                    fat::lay_out(&tree, &fat_options(&options, place))?
+                    fat::lay_out(&tree, &fat_options(&options, place)).map_err(BuildError::from)
                 }
                 FoundContent::Root => {
                     filesystem = Some(place.start);
                     let tree = tree.take().expect("one partition holds the closure");
-                    ext4::lay_out(tree, &ext4_options(options, place))?
+                    ext4::lay_out(tree, &ext4_options(options, place)).map_err(BuildError::from)
                 }
             };
-            Ok::<_, BuildError>(Some(pieces))
+            let named = |error| BuildError::Partition {
+                partition: PartitionLabel::new(index, &self.disk.partitions[index]),
+                source: Box::new(error),
+            };
+            pieces.map(Some).map_err(named)
         })?;
         Ok(LaidOut { pieces, filesystem })
     }

@@ -12,8 +12,9 @@ pub struct PartitionLabel {
 }
 
 impl PartitionLabel {
-    /// The label of the partition of `index`.
-    pub(super) fn new(index: usize, partition: &Partition) -> Self {
+    /// The label of the partition of `index`, from 0.
+    #[must_use]
+    pub fn new(index: usize, partition: &Partition) -> Self {
         Self {
             number: index + 1,
             name: partition.name.as_str().into(),
@@ -84,6 +85,16 @@ pub enum DiskError {
     RestOfNothing {
         /// The partition.
         partition: PartitionLabel,
+    },
+    /// A partition behind one that takes what is left of the disk.
+    #[error(
+        "{partition} takes the rest of the disk, and {behind} stands behind it; give that a start, or this a size in bytes"
+    )]
+    BehindRest {
+        /// The partition that takes the rest.
+        partition: PartitionLabel,
+        /// The next one that has no place of its own.
+        behind: PartitionLabel,
     },
     /// Content that is larger than its partition.
     #[error(

@@ -107,7 +107,23 @@ impl<'a> Frame<'a> {
         for (index, partition) in self.disk.partitions.iter().enumerate() {
             self.check_partition(self.label(index), partition)?;
         }
-        Ok(())
+        self.check_rest()
+    }
+
+    /// Nothing comes behind a partition that leaves nothing.
+    fn check_rest(&self) -> Result<(), DiskError> {
+        let partitions = &self.disk.partitions;
+        let Some(rest) = partitions.iter().position(|one| one.size == Size::Rest) else {
+            return Ok(());
+        };
+        let mut later = partitions.iter().skip(rest + 1);
+        match later.position(|partition| partition.start.is_none()) {
+            Some(position) => Err(DiskError::BehindRest {
+                partition: self.label(rest),
+                behind: self.label(rest + 1 + position),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn check_partition(
