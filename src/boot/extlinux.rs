@@ -43,11 +43,12 @@ pub(super) fn put(
     Ok(())
 }
 
-/// In tenths of a second; 0 is for ever, and what is negative starts at once.
+/// In tenths of a second; 0 is for ever, and what is negative starts at once. nixpkgs writes -10
+/// for that, which U-Boot rounds up to 0: it would wait for ever.
 fn timeout(seconds: Option<u32>) -> String {
     match seconds {
         None => "0".into(),
-        Some(0) => "-10".into(),
+        Some(0) => "-20".into(),
         Some(seconds) => (u64::from(seconds) * 10).to_string(),
     }
 }

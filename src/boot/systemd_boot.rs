@@ -66,7 +66,7 @@ fn put_program(tree: &mut BootTree, efi: &Path) -> Result<(), BootFault> {
     };
     let name = efi.file_name().and_then(OsStr::to_str);
     let machine = name
-        .and_then(|name| name.strip_prefix("systemd-boot")?.strip_suffix(".efi"))
+        .and_then(machine)
         .filter(|machine| MACHINES.contains(machine) && is_in_store(efi))
         .ok_or_else(name_fault)?;
     let scanned = scan(efi, tree.time).map_err(|source| BootFault::LoaderScan { source })?;
@@ -78,6 +78,12 @@ fn put_program(tree: &mut BootTree, efi: &Path) -> Result<(), BootFault> {
     tree.file("EFI/systemd", &installed, source, &from)?;
     let fallback = format!("BOOT{}.EFI", machine.to_uppercase());
     tree.file("EFI/BOOT", &fallback, source, &from)
+}
+
+/// The machine that a program is for, by its name, which may be that of a store path.
+fn machine(name: &str) -> Option<&str> {
+    let (before, machine) = name.strip_suffix(".efi")?.rsplit_once("systemd-boot")?;
+    Some(machine).filter(|_| before.is_empty() || before.ends_with('-'))
 }
 
 fn is_in_store(path: &Path) -> bool {

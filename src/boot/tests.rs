@@ -307,6 +307,7 @@ fn a_program_of_systemd_boot_is_one_by_its_name_and_place() {
     for path in [
         "/nix/store/eeee/systemd-bootvax.efi",
         "/nix/store/eeee/grubx64.efi",
+        "/nix/store/eeee/mysystemd-bootx64.efi",
         "/tmp/systemd-bootx64.efi",
         "/nix/store/../tmp/systemd-bootx64.efi",
     ] {
@@ -540,7 +541,7 @@ fn extlinux_names_one_device_tree_if_it_is_told() {
 fn extlinux_counts_in_tenths_of_a_second() {
     for (timeout, written) in [
         (None, "0"),
-        (Some(0), "-10"),
+        (Some(0), "-20"),
         (Some(200_000_000), "2000000000"),
     ] {
         let options = Extlinux {

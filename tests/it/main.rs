@@ -7,6 +7,7 @@
     reason = "a test that panics has failed, and says where; helpers are tests too"
 )]
 
+mod boot_disks;
 mod boot_readers;
 mod containers;
 mod determinism;

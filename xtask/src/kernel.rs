@@ -10,27 +10,80 @@ use xshell::cmd;
 use crate::debian;
 use crate::workspace::Workspace;
 
-/// The package that depends on the newest kernel of the suite.
-const LATEST: &str = "linux-image-cloud-amd64";
-
 /// Puts the kernel in `directory`, as `vmlinuz`, with all of its modules, unless it is
 /// there already.
 pub(crate) fn prepare(workspace: &Workspace, directory: &Path) -> Result<()> {
     if directory.exists() {
         return Ok(());
     }
+    debian::update(&workspace.shell)?;
+    let downloads = fresh(workspace, directory)?;
+    put(
+        workspace,
+        &[],
+        &["linux-image-cloud-amd64"],
+        directory,
+        &downloads,
+    )
+}
+
+/// The same for arm64, with its static `busybox`. apt looks in lists of its own for it: to this
+/// machine no architecture is added.
+pub(crate) fn prepare_arm64(workspace: &Workspace, directory: &Path) -> Result<()> {
+    if directory.exists() {
+        return Ok(());
+    }
+    let downloads = fresh(workspace, directory)?;
+    let state = downloads.join("apt");
+    workspace.shell.create_dir(state.join("lists/partial"))?;
+    workspace.shell.create_dir(state.join("archives/partial"))?;
+    workspace.shell.write_file(state.join("status"), "")?;
+    let state = state.display();
+    let options = [
+        "APT::Architecture=arm64".to_owned(),
+        "APT::Architectures=arm64".to_owned(),
+        format!("Dir::State={state}"),
+        format!("Dir::State::status={state}/status"),
+        format!("Dir::Cache={state}"),
+    ]
+    .map(|option| format!("--option={option}"));
     let shell = &workspace.shell;
-    debian::update(shell)?;
-    let package = package(workspace)?;
+    cmd!(shell, "apt-get -qq {options...} update").run()?;
+    let packages = ["linux-image-cloud-arm64", "busybox-static"];
+    put(workspace, &options, &packages, directory, &downloads)
+}
+
+/// An empty directory beside `directory`.
+fn fresh(workspace: &Workspace, directory: &Path) -> Result<PathBuf> {
     let downloads = directory.with_extension("download");
-    shell.remove_path(&downloads)?;
-    shell.create_dir(&downloads)?;
+    workspace.shell.remove_path(&downloads)?;
+    workspace.shell.create_dir(&downloads)?;
+    Ok(downloads)
+}
+
+/// Downloads `packages` and puts what they have of kernel, modules and busybox in `directory`.
+/// The first package is that which depends on the newest kernel of the suite.
+fn put(
+    workspace: &Workspace,
+    options: &[String],
+    packages: &[&str],
+    directory: &Path,
+    downloads: &Path,
+) -> Result<()> {
+    let shell = &workspace.shell;
+    let (latest, others) = packages.split_first().context("a kernel is wanted")?;
+    let kernel = kernel_package(workspace, options, latest)?;
     {
-        let _there = shell.push_dir(&downloads);
-        cmd!(shell, "apt-get -qq download {package}").run()?;
+        let _there = shell.push_dir(downloads);
+        cmd!(
+            shell,
+            "apt-get -qq {options...} download {kernel} {others...}"
+        )
+        .run()?;
     }
     let unpacked = downloads.join("unpacked");
-    for archive in files_below(&downloads)? {
+    let is_package = |file: &PathBuf| file.extension().is_some_and(|end| end == "deb");
+    for archive in files_below(downloads)?.into_iter().filter(is_package) {
         cmd!(shell, "dpkg -x {archive} {unpacked}").run()?;
     }
 
@@ -39,27 +92,31 @@ pub(crate) fn prepare(workspace: &Workspace, directory: &Path) -> Result<()> {
     for file in files_below(&unpacked)? {
         let name = file.file_name().context("a file has a name")?;
         let name = name.to_string_lossy();
-        if name.starts_with("vmlinuz-") {
-            fs::copy(&file, ready.join("vmlinuz"))?;
-        } else if name.ends_with(".ko") {
-            fs::copy(&file, ready.join(&*name))?;
-        }
+        let name = match &*name {
+            name if name.starts_with("vmlinuz-") => "vmlinuz",
+            name if name.ends_with(".ko") => name,
+            "busybox" if file.parent().is_some_and(|parent| parent.ends_with("bin")) => "busybox",
+            _ => continue,
+        };
+        fs::copy(&file, ready.join(name))?;
     }
     // Only what is whole has the name.
     fs::rename(&ready, directory)?;
-    shell.remove_path(&downloads)?;
+    shell.remove_path(downloads)?;
     Ok(())
 }
 
-/// The first package that [`LATEST`] depends on: the kernel itself.
-fn package(workspace: &Workspace) -> Result<String> {
+/// The first package that `latest` depends on: the kernel itself.
+fn kernel_package(workspace: &Workspace, options: &[String], latest: &str) -> Result<String> {
     let shell = &workspace.shell;
-    let depends = cmd!(shell, "apt-cache depends {LATEST}").quiet().read()?;
+    let depends = cmd!(shell, "apt-cache {options...} depends {latest}")
+        .quiet()
+        .read()?;
     depends
         .lines()
         .find_map(|line| line.trim().strip_prefix("Depends: "))
         .map(str::to_owned)
-        .with_context(|| format!("{LATEST} depends on no kernel:\n{depends}"))
+        .with_context(|| format!("{latest} depends on no kernel:\n{depends}"))
 }
 
 fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -45,6 +45,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("fsck.fat", "dosfstools"),
     program("grub-fstest", "grub-common"),
     program("grub-mkimage", "grub-common"),
+    program("grub-script-check", "grub-common"),
     program("losetup", "mount"),
     program("mdir", "mtools"),
     program("mkfs.btrfs", "btrfs-progs"),
@@ -54,6 +55,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("qemu-img", "qemu-utils"),
     program("qemu-system-aarch64", "qemu-system-arm"),
     program("qemu-system-x86_64", "qemu-system-x86"),
+    program("partx", "util-linux"),
     program("script", "bsdutils"),
     program("sfdisk", "fdisk"),
     program("sgdisk", "gdisk"),
@@ -66,6 +68,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
         "systemd-boot-efi",
     ),
     program("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu"),
+    program("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
     program("unshare", "util-linux"),
     program("xz", "xz-utils"),
 ];

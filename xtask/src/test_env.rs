@@ -17,6 +17,8 @@ const SMALL_CLOSURE: &str = "test-env/small";
 pub(crate) struct TestEnv {
     small_closure: PathBuf,
     kernel: PathBuf,
+    /// The same for aarch64.
+    arm64: PathBuf,
     /// The Debian suites whose Nix the tests run beside the machine's own.
     other_suites: Vec<&'static str>,
     nix_in: PathBuf,
@@ -33,6 +35,7 @@ impl TestEnv {
         let env = Self {
             small_closure: workspace.target.join(SMALL_CLOSURE),
             kernel: workspace.target.join("test-env/kernel"),
+            arm64: workspace.target.join("test-env/arm64"),
             other_suites: other_suites(workspace)?,
             nix_in: workspace.root.join("tests/nix-versions/nix-in"),
             nix_in_paths: format!("{}:{}", workspace.target.display(), temporary.display()),
@@ -46,8 +49,9 @@ impl TestEnv {
             small_closure(workspace)?;
             Ok(())
         })?;
-        step("unpack a kernel for virtual machines", || {
-            kernel::prepare(workspace, &env.kernel)
+        step("unpack kernels for virtual machines", || {
+            kernel::prepare(workspace, &env.kernel)?;
+            kernel::prepare_arm64(workspace, &env.arm64)
         })?;
         step("make the roots of the other releases of Nix", || {
             let nix_in = &env.nix_in;
@@ -67,6 +71,7 @@ impl TestEnv {
             .env("NIX_ROOTS", &self.nix_roots)
             .env("NIX2IMAGE_SMALL_CLOSURE", &self.small_closure)
             .env("NIX2IMAGE_KERNEL", &self.kernel)
+            .env("NIX2IMAGE_ARM64", &self.arm64)
             .env("NIX2IMAGE_NIX_IN", &self.nix_in)
             .env("NIX2IMAGE_NIX_IN_SUITES", self.other_suites.join(" "))
     }

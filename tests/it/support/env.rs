@@ -52,6 +52,12 @@ pub(crate) fn kernel() -> PathBuf {
     path("NIX2IMAGE_KERNEL")
 }
 
+/// The same for aarch64, with a static busybox.
+#[track_caller]
+pub(crate) fn arm64() -> PathBuf {
+    path("NIX2IMAGE_ARM64")
+}
+
 /// Directories that `nix-in` shows to a command, between colons.
 #[track_caller]
 pub(crate) fn nix_in_paths() -> String {

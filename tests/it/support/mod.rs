@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod bootable;
 pub(crate) mod built;
 pub(crate) mod command;
 pub(crate) mod direct;

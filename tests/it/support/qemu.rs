@@ -33,9 +33,20 @@ impl Machine {
     /// Longer than any test needs on a machine with much else to do.
     const TIMEOUT_SECONDS: &str = "400";
 
-    /// Starts `qemu-system-{architecture}` with `arguments` and the disk `image`.
+    /// Starts `qemu-system-{architecture}` with `arguments` and the plain disk `image`.
     #[track_caller]
     pub(crate) fn start(architecture: &str, arguments: &[&str], image: &Path) -> Self {
+        Self::start_from(architecture, arguments, image, "raw")
+    }
+
+    /// The same with a disk in a container that QEMU calls `format`.
+    #[track_caller]
+    pub(crate) fn start_from(
+        architecture: &str,
+        arguments: &[&str],
+        image: &Path,
+        format: &str,
+    ) -> Self {
         // Two commas stand for one in the file name of QEMU's options.
         let file = image.to_str().unwrap().replace(',', ",,");
         let mut command = Command::new("timeout");
@@ -46,7 +57,9 @@ impl Machine {
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(arguments)
             .arg("-drive")
-            .arg(format!("file={file},format=raw,if=virtio,cache=unsafe"))
+            .arg(format!(
+                "file={file},format={format},if=virtio,cache=unsafe"
+            ))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = match command.spawn() {

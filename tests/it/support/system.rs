@@ -21,23 +21,7 @@ impl Systems {
     #[track_caller]
     pub(crate) fn new() -> Self {
         let nix = temporary::directory();
-        let program = program("nix");
-        fs::copy(&program, nix.path().join("nix")).unwrap();
-        fs::create_dir(nix.path().join("lib")).unwrap();
-        let libraries = run(Command::new("ldd").arg(&program));
-        for library in libraries
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'))
-        {
-            let library = Path::new(library);
-            let name = library.file_name().unwrap().to_str().unwrap();
-            let to = if name.starts_with("ld-linux") {
-                nix.path().join("ld.so")
-            } else {
-                nix.path().join("lib").join(name)
-            };
-            fs::copy(library, to).unwrap();
-        }
+        copy_programs(nix.path(), &["nix"]);
         Self { nix }
     }
 
@@ -50,6 +34,28 @@ impl Systems {
             busybox = path(&env::small_closure().join("bin")),
             nix = path(self.nix.path()),
         ))
+    }
+}
+
+/// Copies the machine's own `programs` into `directory`, with their loader as `ld.so` and their
+/// libraries in `lib`.
+#[track_caller]
+pub(crate) fn copy_programs(directory: &Path, programs: &[&str]) {
+    fs::create_dir(directory.join("lib")).unwrap();
+    for name in programs {
+        let program = program(name);
+        fs::copy(&program, directory.join(name)).unwrap();
+        let libraries = run(Command::new("ldd").arg(&program));
+        let words = libraries.split_whitespace();
+        for library in words.filter(|word| word.starts_with('/')).map(Path::new) {
+            let name = library.file_name().unwrap().to_str().unwrap();
+            let to = if name.starts_with("ld-linux") {
+                directory.join("ld.so")
+            } else {
+                directory.join("lib").join(name)
+            };
+            fs::copy(library, to).unwrap();
+        }
     }
 }
 
