@@ -48,9 +48,10 @@ pub(crate) fn prepare_arm64(workspace: &Workspace, directory: &Path) -> Result<(
     ]
     .map(|option| format!("--option={option}"));
     let shell = &workspace.shell;
+    let options = &options;
     cmd!(shell, "apt-get -qq {options...} update").run()?;
     let packages = ["linux-image-cloud-arm64", "busybox-static"];
-    put(workspace, &options, &packages, directory, &downloads)
+    put(workspace, options, &packages, directory, &downloads)
 }
 
 /// An empty directory beside `directory`.
