@@ -95,7 +95,7 @@ fn put(
         let name = name.to_string_lossy();
         let name = match &*name {
             name if name.starts_with("vmlinuz-") => "vmlinuz",
-            name if name.ends_with(".ko") => name,
+            name if file.extension().is_some_and(|end| end == "ko") => name,
             "busybox" if file.parent().is_some_and(|parent| parent.ends_with("bin")) => "busybox",
             _ => continue,
         };
