@@ -22,9 +22,9 @@ pub(super) fn put(
     let mut text = format!(
         "# Made by nix2image; nixos-rebuild writes it anew.\n\
          DEFAULT nixos-default\n\
-         MENU TITLE ------------------------------------------------------------\n\
-         TIMEOUT {}\n",
-        timeout(options.timeout)
+         {title}TIMEOUT {timeout}\n",
+        title = title(options.timeout),
+        timeout = timeout(options.timeout),
     );
     let mut menu = Menu {
         tree,
@@ -43,12 +43,20 @@ pub(super) fn put(
     Ok(())
 }
 
-/// In tenths of a second; 0 is for ever, and what is negative starts at once. nixpkgs writes -10
-/// for that, which U-Boot rounds up to 0: it would wait for ever.
+/// The title of the menu, which has U-Boot show it and wait for a choice: for ever if it is to
+/// wait no time. nixpkgs has it there then too, and U-Boot does wait.
+fn title(timeout: Option<u32>) -> &'static str {
+    match timeout {
+        Some(0) => "",
+        _ => "MENU TITLE ------------------------------------------------------------\n",
+    }
+}
+
+/// In tenths of a second, as nixpkgs writes it: 0 is for ever.
 fn timeout(seconds: Option<u32>) -> String {
     match seconds {
         None => "0".into(),
-        Some(0) => "-20".into(),
+        Some(0) => "-10".into(),
         Some(seconds) => (u64::from(seconds) * 10).to_string(),
     }
 }

@@ -541,7 +541,7 @@ fn extlinux_names_one_device_tree_if_it_is_told() {
 fn extlinux_counts_in_tenths_of_a_second() {
     for (timeout, written) in [
         (None, "0"),
-        (Some(0), "-20"),
+        (Some(0), "-10"),
         (Some(200_000_000), "2000000000"),
     ] {
         let options = Extlinux {
@@ -552,6 +552,8 @@ fn extlinux_counts_in_tenths_of_a_second() {
         let placed = store.place(BootLoader::Extlinux(options), "/boot").unwrap();
         let text = text(&placed.tree, "extlinux/extlinux.conf");
         assert!(text.contains(&format!("TIMEOUT {written}\n")), "{text}");
+        // With it U-Boot waits for a choice.
+        assert_eq!(text.contains("MENU TITLE"), timeout != Some(0), "{text}");
     }
 }
 

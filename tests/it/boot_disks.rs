@@ -118,7 +118,9 @@ fn a_disk_with_both_boots_by_bios_and_by_uefi() {
 
 #[test]
 fn an_sd_card_boots_by_uboot_from_extlinux() {
-    let system = Bootable::aarch64();
+    let u_boot = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
+    let firmware = ["-M", "virt", "-cpu", "cortex-a57", "-bios", u_boot];
+    let system = Bootable::aarch64(&firmware);
     let sums = in_store("sums", system.sums().as_bytes());
     let fat = json!({ "label": "FIRMWARE", "volumeId": "0x2178694e" });
     let mut linux = root("NIXOS_SD");
@@ -138,9 +140,7 @@ fn an_sd_card_boots_by_uboot_from_extlinux() {
     }));
     assert_sound(&disk.path(), 40 * MIB);
 
-    let u_boot = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
-    let arguments = ["-M", "virt", "-cpu", "cortex-a57", "-bios", u_boot];
-    let mut machine = Machine::start("aarch64", &arguments, &disk.path());
+    let mut machine = Machine::start("aarch64", &firmware, &disk.path());
     machine.wait_for("Hit any key");
     // Boards have a place for device trees; this machine has its own in memory.
     machine.send(" ");

@@ -55,25 +55,20 @@ impl Bootable {
     }
 
     /// For aarch64: it verifies the store by a list of sums. Of its device trees, `virt/qemu.dtb`
-    /// is that of the machine.
+    /// is that of the machine that has `firmware`.
     #[track_caller]
-    pub(crate) fn aarch64() -> Self {
+    pub(crate) fn aarch64(firmware: &[&str]) -> Self {
         let busybox = env::arm64().join("busybox");
         let parts = Parts::new(&env::arm64(), &busybox);
         let dtbs = temporary::directory();
         fs::create_dir(dtbs.path().join("virt")).unwrap();
-        let dump = format!("virt,dumpdtb={}/virt/qemu.dtb", dtbs.path().display());
+        let machine = format!(
+            "dtb-randomness=off,dumpdtb={}/virt/qemu.dtb",
+            dtbs.path().display()
+        );
         let mut qemu = Command::new("qemu-system-aarch64");
-        run(qemu.args([
-            "-M",
-            &dump,
-            "-cpu",
-            "cortex-a57",
-            "-m",
-            "512",
-            "-display",
-            "none",
-        ]));
+        qemu.args(firmware).args(["-M", &machine]);
+        run(qemu.args(["-m", "512", "-display", "none"]));
         let more = format!(
             "verify = \"sha256sum -s -c /sums\";
              dtbs = builtins.path {{ name = \"device-trees\"; path = {dtbs}; }};
@@ -157,7 +152,8 @@ impl Parts {
             let directory = path(directory.path());
             format!("builtins.path {{ name = {name:?}; path = {directory}; }}")
         };
-        let expression = Systems::new().expression(&format!(
+        let systems = Systems::new();
+        let expression = systems.expression(&format!(
             "import {bootable} {{
                inherit (systems) shell;
                kernel = {kernel};
