@@ -1,7 +1,7 @@
 //! Containers: what an image is wrapped in when it is written.
 //!
 //! Most of them add tables to an image and move its bytes, so that an image in a container
-//! is pieces again ([`qcow2`](super::qcow2), [`vhd`](super::vhd)), and is written as every image
+//! is pieces again ([`qcow2`], [`vhd`]), and is written as every image
 //! is. Where bytes are compressed, the place of each hangs on those before it: then the
 //! image is written in order.
 
