@@ -69,6 +69,24 @@ fn every_form_of_a_closure_gives_the_same_compressed_image() {
 }
 
 #[test]
+fn a_store_alone_has_the_store_paths_at_its_top() {
+    let forms = forms();
+    let wish = json!({ "onlyStore": true, "selfCheck": true });
+    let image = image(&Direct::new(wish, forms.paths()));
+    let mounted = Mounted::read_only(&image);
+    for info in forms.paths() {
+        let name = Path::new(&info.path).file_name().unwrap();
+        walk::is_the_store_path(&mounted.root().join(name), Path::new(&info.path));
+    }
+    let beside: Vec<_> = fs::read_dir(mounted.root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| !Path::new("/nix/store").join(name).exists())
+        .collect();
+    assert_eq!(beside, ["lost+found"]);
+}
+
+#[test]
 fn what_is_taken_from_an_export_is_what_the_store_has() {
     let forms = forms();
     let derivation = Direct::without_graphs(&json!({ "exports": [forms.compressed_export()] }));
