@@ -7,10 +7,11 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::bootable::{Bootable, Disk, in_store};
+use crate::support::bootable::{Bootable, in_store};
 use crate::support::command::run;
+use crate::support::firmware::{assert_booted, boot_bios, boot_sd_card, boot_uefi};
 use crate::support::fsck::e2fsck_is_silent;
-use crate::support::qemu::Machine;
+use crate::support::qemu::Drive;
 use crate::support::temporary;
 
 const MIB: u64 = 1 << 20;
@@ -34,7 +35,10 @@ fn a_gpt_disk_in_qcow2_boots_by_bios_and_grows_to_64_gib() {
         .arg(&path)
         .arg(size));
 
-    let said = Machine::start_from("x86_64", &[], &path, "qcow2").finish();
+    let said = boot_bios(&Drive {
+        format: "qcow2",
+        ..Drive::plain(&path)
+    });
     assert_booted(
         &said,
         "BOOT_IMAGE=(hd0,gpt2)/nix/store/",
@@ -67,7 +71,7 @@ fn an_mbr_disk_boots_by_bios_from_the_gap() {
         },
     }));
     assert_sound(&disk.path(), MIB);
-    let said = boot_bios(&disk);
+    let said = boot_bios(&Drive::plain(&disk.path()));
     assert_booted(
         &said,
         "BOOT_IMAGE=(hd0,msdos1)/nix/store/",
@@ -86,7 +90,7 @@ fn a_disk_boots_by_uefi_with_systemd_boot_from_its_esp() {
     let fat = json!({ "label": "ESP", "freeBytes": MIB, "bootFiles": [loader] });
     let disk = system.disk(gpt(&[esp(&fat), root("nixos")]));
     assert_gpt_sound(&disk.path());
-    let said = boot_uefi(&disk);
+    let said = boot_uefi(&Drive::plain(&disk.path()));
     assert_booted(&said, r"initrd=\EFI\nixos\", true, "/dev/vda2");
 }
 
@@ -101,14 +105,11 @@ fn a_disk_with_both_boots_by_bios_and_by_uefi() {
     image["disk"]["grub"] = grub_code();
     let disk = system.disk(image);
     assert_gpt_sound(&disk.path());
+    let drive = Drive::plain(&disk.path());
     for is_uefi in [false, true] {
-        let said = if is_uefi {
-            boot_uefi(&disk)
-        } else {
-            boot_bios(&disk)
-        };
+        let boot = if is_uefi { boot_uefi } else { boot_bios };
         assert_booted(
-            &said,
+            &boot(&drive),
             "BOOT_IMAGE=(hd0,gpt3)/nix/store/",
             is_uefi,
             "/dev/vda3",
@@ -118,9 +119,7 @@ fn a_disk_with_both_boots_by_bios_and_by_uefi() {
 
 #[test]
 fn an_sd_card_boots_by_uboot_from_extlinux() {
-    let u_boot = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
-    let firmware = ["-M", "virt", "-cpu", "cortex-a57", "-bios", u_boot];
-    let system = Bootable::aarch64(&firmware);
+    let system = Bootable::aarch64();
     let sums = in_store("sums", system.sums().as_bytes());
     let fat = json!({ "label": "FIRMWARE", "volumeId": "0x2178694e" });
     let mut linux = root("NIXOS_SD");
@@ -140,21 +139,7 @@ fn an_sd_card_boots_by_uboot_from_extlinux() {
     }));
     assert_sound(&disk.path(), 40 * MIB);
 
-    let mut machine = Machine::start("aarch64", &firmware, &disk.path());
-    machine.wait_for("Hit any key");
-    // Boards have a place for device trees; this machine has its own in memory.
-    machine.send(" ");
-    machine.wait_for("\n=> ");
-    machine.send("setenv fdt_addr_r 0x4f000000; boot\r");
-    let said = machine.finish();
-    for line in [
-        "Found /boot/extlinux/extlinux.conf",
-        "1:\tNixOS - Default",
-        "-device-trees/virt/qemu.dtb",
-        "Booting using the fdt blob at 0x4f000000",
-    ] {
-        assert!(said.contains(line), "{line}\n{said}");
-    }
+    let said = boot_sd_card(&Drive::plain(&disk.path()));
     assert_booted(&said, "booted with init=", false, "/dev/vda2");
     assert_sound(&disk.path(), 40 * MIB);
 }
@@ -239,37 +224,6 @@ fn grub_image(platform: &str, name: &str, modules: &[&str]) -> String {
         .args(MODULES);
     run(&mut grub_mkimage);
     in_store(name, &fs::read(&image).unwrap())
-}
-
-/// What the machine says.
-fn boot_bios(disk: &Disk) -> String {
-    Machine::start("x86_64", &[], &disk.path()).finish()
-}
-
-/// The same by UEFI, whose variables are a machine's own.
-fn boot_uefi(disk: &Disk) -> String {
-    let directory = temporary::directory();
-    let variables = directory.path().join("variables");
-    fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).unwrap();
-    let code = "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd";
-    let variables = format!("if=pflash,format=raw,file={}", variables.display());
-    let arguments = ["-drive", code, "-drive", &variables];
-    Machine::start("x86_64", &arguments, &disk.path()).finish()
-}
-
-/// That a system came up from `partition`, told `told` by its boot loader, and found all well.
-#[track_caller]
-fn assert_booted(said: &str, told: &str, is_uefi: bool, partition: &str) {
-    let firmware = if is_uefi { "by UEFI" } else { "by no UEFI" };
-    for line in [
-        told.to_owned(),
-        format!("\n{firmware}"),
-        format!("\nroot is {partition}"),
-        "\nall done".to_owned(),
-    ] {
-        assert!(said.contains(&line), "{line}\n{said}");
-    }
-    assert!(!said.contains("FAILED"), "{said}");
 }
 
 /// That the table and the ext4 filesystem at byte `start` have no faults.

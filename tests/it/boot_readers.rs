@@ -13,7 +13,7 @@ use nix2image::tree::{Node, NodeId, Tree};
 
 use crate::support::command::run;
 use crate::support::image::Image;
-use crate::support::qemu::Machine;
+use crate::support::qemu::{Drive, Machine};
 use crate::support::sample::{directory, empty, file, noise, put, roomy, symlink};
 use crate::support::temporary;
 
@@ -197,7 +197,7 @@ impl UBoot {
     fn start(disk: &Path) -> Self {
         const U_BOOT: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
         let arguments = ["-M", "virt", "-cpu", "cortex-a57", "-bios", U_BOOT];
-        let mut machine = Machine::start("aarch64", &arguments, disk);
+        let mut machine = Machine::start("aarch64", &arguments, &Drive::plain(disk));
         machine.wait_for("Hit any key");
         machine.send(" ");
         machine.wait_for(Self::PROMPT);

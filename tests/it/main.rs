@@ -25,6 +25,7 @@ mod install;
 mod mke2fs;
 mod mounted;
 mod nix;
+mod nix_boots;
 mod nix_contents;
 mod nix_disks;
 mod nix_functions;

@@ -9,34 +9,18 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::built::path;
 use crate::support::command::run;
-use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
 use crate::support::nix::Nix;
 use crate::support::partitions::{extracted, table};
+use crate::support::stand_in::disk;
 use crate::support::temporary;
-
-/// The Nix expression of the attribute `name` of `tests/nix/disks.nix`.
-#[track_caller]
-fn disk(name: &str) -> String {
-    format!(
-        "(import {file} {{
-          builder = {builder};
-          system = builtins.currentSystem;
-          busybox = toString {busybox};
-        }}).{name}",
-        file = path(&env::checkout().join("tests/nix/disks.nix")),
-        builder = path(&env::builder()),
-        busybox = path(&env::small_closure().join("bin/busybox")),
-    )
-}
 
 /// What is built of the attribute `name`: a directory.
 #[track_caller]
 fn built(name: &str) -> PathBuf {
-    Nix::Machine.build(&["--expr", &disk(name)]).into()
+    Nix::Machine.build(&["--expr", &disk(name, "")]).into()
 }
 
 /// The only disk image of this name in what is built.
@@ -171,7 +155,7 @@ fn each_table_has_the_partitions_of_nixpkgs() {
 
 #[test]
 fn the_root_owns_its_store_and_holds_contents() {
-    let system = Nix::Machine.build(&["--expr", &disk("toplevel")]);
+    let system = Nix::Machine.build(&["--expr", &disk("toplevel", "")]);
     for (name, number) in [("legacy-gpt", 2), ("hybrid", 3)] {
         let root = extracted(&image(name), number);
         e2fsck_is_silent(&root.file);
@@ -296,7 +280,7 @@ fn what_hydra_wants_stands_beside_the_image() {
 fn with_only_the_store_the_root_is_its_content() {
     let image = image("store");
     e2fsck_is_silent(&image);
-    let system = Nix::Machine.build(&["--expr", &disk("toplevel")]);
+    let system = Nix::Machine.build(&["--expr", &disk("toplevel", "")]);
     let system = Path::new(&system).file_name().unwrap().to_owned();
     let mounted = Mounted::read_only(&image);
     assert!(mounted.root().join(system).join("boot.json").is_file());

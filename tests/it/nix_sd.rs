@@ -7,31 +7,17 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::built::{digest, path};
+use crate::support::built::digest;
 use crate::support::command::run;
 use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
 use crate::support::nix::Nix;
 use crate::support::partitions::{extracted, table};
+use crate::support::stand_in;
 use crate::support::temporary;
 
 const MEBIBYTE: u64 = 1 << 20;
-
-/// The attribute `attribute` of `tests/nix/card.nix`, with more `arguments`.
-fn expression(attribute: &str, arguments: &str) -> String {
-    format!(
-        "(import {file} {{
-          builder = {builder};
-          system = builtins.currentSystem;
-          busybox = toString {busybox};
-          arguments = {{ {arguments} }};
-        }}).{attribute}",
-        file = path(&env::checkout().join("tests/nix/card.nix")),
-        builder = path(&env::builder()),
-        busybox = path(&env::small_closure().join("bin/busybox")),
-    )
-}
 
 /// What `nix` built: the result's path, as Nix calls it and as we do.
 struct Card {
@@ -42,7 +28,7 @@ struct Card {
 impl Card {
     #[track_caller]
     fn build(nix: Nix, arguments: &str) -> Self {
-        let store_path = nix.build(&["--expr", &expression("image", arguments)]);
+        let store_path = nix.build(&["--expr", &stand_in::card("image", arguments)]);
         let directory = nix.seen_from_outside(&store_path);
         Self {
             store_path,
@@ -200,7 +186,7 @@ fn generations(root: &Path) -> Vec<(String, PathBuf)> {
 
 #[test]
 fn nixpkgs_first_boot_finds_nothing_to_load() {
-    let system = Nix::Machine.evaluate(&format!("\"${{{}}}\"", expression("toplevel", "")));
+    let system = Nix::Machine.evaluate(&format!("\"${{{}}}\"", stand_in::card("toplevel", "")));
     for nix in Nix::all() {
         let root = extracted(&plain(Nix::Machine, ""), 2);
         let mounted = Mounted::writable_where_every_nix_sees_it(&root.file);
@@ -214,7 +200,7 @@ fn nixpkgs_first_boot_finds_nothing_to_load() {
 /// Why the registration is empty.
 #[test]
 fn a_full_registration_would_take_content_addresses_away() {
-    let system = Nix::Machine.evaluate(&format!("\"${{{}}}\"", expression("toplevel", "")));
+    let system = Nix::Machine.evaluate(&format!("\"${{{}}}\"", stand_in::card("toplevel", "")));
     let root = extracted(&plain(Nix::Machine, "registration = true;"), 2);
     let mounted = Mounted::writable_where_every_nix_sees_it(&root.file);
     assert!(database(mounted.root()).contains("text:sha256:"));

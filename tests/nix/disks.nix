@@ -1,5 +1,5 @@
 # Disks to build, on the stand-in nixpkgs: of each partition table, with a boot loader that goes with
-# it. The system is described as NixOS describes one, and does not boot.
+# it. The system is described as NixOS describes one; it boots only if `toplevel` does.
 {
   # path or string: the static binary.
   builder ? ./disks.nix,
@@ -9,6 +9,8 @@
   busybox ? "/usr/bin/busybox",
   # string: the directory with systemd-bootx64.efi.
   systemdBoot ? "/usr/lib/systemd/boot/efi",
+  # derivation or store path: the system on the disks; null is one that does not boot.
+  toplevel ? null,
 }:
 let
   pkgs = import ./nixpkgs {
@@ -40,7 +42,7 @@ let
     mkdir "$out"
     echo initrd >"$out/initrd"
   '';
-  toplevel = pkgs.runCommand "nixos-system" { } ''
+  described = pkgs.runCommand "nixos-system" { } ''
     mkdir "$out"
     echo 26.05.test >"$out/nixos-version"
     echo init >"$out/init"
@@ -62,6 +64,7 @@ let
     }
     EOF
   '';
+  installed = if toplevel == null then described else toplevel;
   systemd = pkgs.runCommand "systemd" { } ''
     mkdir -p "$out/lib/systemd/boot"
     cp -R ${
@@ -77,7 +80,7 @@ let
     (import ./configuration.nix system { })
     // {
       system = {
-        build = { inherit toplevel; };
+        build.toplevel = installed;
         nixos = {
           version = "26.05.test";
           versionSuffix = ".test";
@@ -85,7 +88,10 @@ let
       };
       systemd.package = systemd;
       environment = { };
-      boot = { inherit loader; };
+      boot.loader = {
+        timeout = 1;
+      }
+      // loader;
     }
     // more;
   loaders = {
@@ -137,7 +143,10 @@ let
   tableOf = loader: partitionTableType: diskOf loader { inherit partitionTableType; };
 in
 {
-  inherit pkgs toplevel;
+  inherit pkgs;
+  toplevel = installed;
+  # string -> attribute set -> derivation: with the boot loader of this name, and with arguments.
+  of = diskOf;
 
   none = tableOf "extlinux" "none";
   legacy = tableOf "bios" "legacy";

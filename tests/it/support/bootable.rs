@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::built::path;
 use super::command::run;
 use super::direct::Direct;
+use super::firmware::U_BOOT;
 use super::initrd::Initrd;
 use super::nix::{Nix, PathInfo};
 use super::qemu::DISK_MODULES;
@@ -55,9 +56,9 @@ impl Bootable {
     }
 
     /// For aarch64: it verifies the store by a list of sums. Of its device trees, `virt/qemu.dtb`
-    /// is that of the machine that has `firmware`.
+    /// is that of the machine with U-Boot.
     #[track_caller]
-    pub(crate) fn aarch64(firmware: &[&str]) -> Self {
+    pub(crate) fn aarch64() -> Self {
         let busybox = env::arm64().join("busybox");
         let parts = Parts::new(&env::arm64(), &busybox);
         let dtbs = temporary::directory();
@@ -67,7 +68,7 @@ impl Bootable {
             dtbs.path().display()
         );
         let mut qemu = Command::new("qemu-system-aarch64");
-        qemu.args(firmware).args(["-M", &machine]);
+        qemu.args(U_BOOT).args(["-M", &machine]);
         run(qemu.args(["-m", "512", "-display", "none"]));
         let more = format!(
             "verify = \"sha256sum -s -c /sums\";

@@ -1,7 +1,7 @@
 //! Machines of QEMU's, emulated: there need be no KVM.
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::env;
@@ -15,6 +15,47 @@ pub(crate) const DISK_MODULES: [&str; 6] = [
     "virtio_pci",
     "virtio_blk",
 ];
+
+/// What a machine has as its disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Drive {
+    pub(crate) file: PathBuf,
+    /// What QEMU calls the container.
+    pub(crate) format: &'static str,
+    /// Whether what the machine writes is forgotten, and the file stays as it is.
+    pub(crate) forgets: bool,
+}
+
+impl Drive {
+    /// A plain disk, which the machine may write.
+    pub(crate) fn plain(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            format: "raw",
+            forgets: false,
+        }
+    }
+
+    /// What stands in the store, which nothing writes.
+    pub(crate) fn of_store(file: PathBuf, format: &'static str) -> Self {
+        Self {
+            file,
+            format,
+            forgets: true,
+        }
+    }
+
+    /// As QEMU's option has it.
+    fn option(&self) -> String {
+        // Two commas stand for one in the file name of QEMU's options.
+        let file = self.file.to_str().unwrap().replace(',', ",,");
+        let snapshot = if self.forgets { "on" } else { "off" };
+        format!(
+            "file={file},format={},if=virtio,cache=unsafe,snapshot={snapshot}",
+            self.format
+        )
+    }
+}
 
 /// A machine that runs, seen through its serial console. It ends itself; if it does
 /// not, `timeout` ends it, and what waits for its console sees the end of that.
@@ -33,22 +74,9 @@ impl Machine {
     /// Longer than any test needs on a machine with much else to do.
     const TIMEOUT_SECONDS: &str = "400";
 
-    /// Starts `qemu-system-{architecture}` with `arguments` and the plain disk `image`.
+    /// Starts `qemu-system-{architecture}` with `arguments` and `disk`.
     #[track_caller]
-    pub(crate) fn start(architecture: &str, arguments: &[&str], image: &Path) -> Self {
-        Self::start_from(architecture, arguments, image, "raw")
-    }
-
-    /// The same with a disk in a container that QEMU calls `format`.
-    #[track_caller]
-    pub(crate) fn start_from(
-        architecture: &str,
-        arguments: &[&str],
-        image: &Path,
-        format: &str,
-    ) -> Self {
-        // Two commas stand for one in the file name of QEMU's options.
-        let file = image.to_str().unwrap().replace(',', ",,");
+    pub(crate) fn start(architecture: &str, arguments: &[&str], disk: &Drive) -> Self {
         let mut command = Command::new("timeout");
         command
             .args(["--kill-after=10", Self::TIMEOUT_SECONDS])
@@ -57,9 +85,7 @@ impl Machine {
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(arguments)
             .arg("-drive")
-            .arg(format!(
-                "file={file},format={format},if=virtio,cache=unsafe"
-            ))
+            .arg(disk.option())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = match command.spawn() {
@@ -92,7 +118,7 @@ impl Machine {
             "-append",
             &command_line,
         ];
-        let console = Self::start("x86_64", &arguments, disk).finish();
+        let console = Self::start("x86_64", &arguments, &Drive::plain(disk)).finish();
         console.replace("\r\n", "\n")
     }
 
