@@ -1,8 +1,8 @@
 #!/bin/sh
 # The steps of nixpkgs' nixos/lib/make-disk-image.nix (2026) for a disk with an ESP, as far as they
 # need no VM: copy the closure, guess the size, partition, mkfs.ext4 -d into the partition,
-# mkfs.vfat for the ESP, and for a container qemu-img convert. No fakeroot and no lkl, which would make
-# it slower; no VM, which takes half a minute more and installs the boot loader.
+# mkfs.vfat for the ESP, and for a container qemu-img convert. No VM, no fakeroot and no lkl, which
+# would make it slower.
 #
 # usage: nixpkgs-disk.sh LIST REGISTRATION IMAGE WORK FORMAT
 # LIST names store paths, one a line; WORK is an empty directory for the copy and the raw disk;

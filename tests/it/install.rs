@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::command::{describe, output, run, run_to_failure};
+use crate::support::command::{describe, output, run, run_to_failure, start};
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::mount::Mounted;
 use crate::support::nix::Nix;
@@ -296,7 +296,7 @@ fn asleep(disk: &Disk, seconds: &str) -> Child {
     let first = build("first");
     disk.put("sleep", seconds);
     let mut install = disk.install(&["--system", &first, "--no-channel-copy"]);
-    let child = install.stderr(Stdio::piped()).spawn().unwrap();
+    let child = start(install.stderr(Stdio::piped()));
     until("the program sleeps", || is_running(seconds));
     assert!(most_mounts(disk.root()) > 4);
     child
@@ -447,7 +447,7 @@ fn a_system_that_is_not_in_the_closure_is_named() {
     let mut nix_store = Command::new("nix-store");
     nix_store.args(["--export", &garbage]);
     nix_store.stdout(File::create(&export).unwrap());
-    assert!(nix_store.status().unwrap().success());
+    assert!(start(&mut nix_store).wait().unwrap().success());
     let closure = ["--closure", export.to_str().unwrap(), "--system", &first];
     assert_fails(&output(&mut disk.install(&closure)), 2, &[&first]);
 

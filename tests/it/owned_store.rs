@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::built::{Built, build};
-use crate::support::command::run;
+use crate::support::command::{output, run};
 use crate::support::env;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::initrd::Initrd;
@@ -88,8 +88,9 @@ impl Store<'_> {
     fn is_valid(&self, path: &str) -> bool {
         let mut command = self.nix.command("nix-store");
         command.arg("--store").arg(self.root);
-        let output = command.args(["--check-validity", path]).output().unwrap();
-        output.status.success()
+        output(command.args(["--check-validity", path]))
+            .status
+            .success()
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::built;
-use crate::support::command::run;
+use crate::support::command::{run, start};
 use crate::support::direct::Direct;
 use crate::support::env;
 use crate::support::forms::Forms;
@@ -34,7 +34,7 @@ fn export(top: &str) -> (TempDir, PathBuf) {
     let mut export = Command::new("nix-store");
     export.arg("--export").args(paths.lines());
     export.stdout(File::create(&path).unwrap());
-    assert!(export.status().unwrap().success());
+    assert!(start(&mut export).wait().unwrap().success());
     (directory, path)
 }
 
@@ -112,7 +112,7 @@ fn killed_at_any_moment_and_run_again_it_is_what_one_run_makes() {
 }
 
 fn kill_after(target: &Path, top: &str, closure: &Path, delay: Duration) {
-    let mut child = prepare_root(target, top, closure).spawn().unwrap();
+    let mut child = start(&mut prepare_root(target, top, closure));
     thread::sleep(delay);
     child.kill().unwrap();
     child.wait().unwrap();

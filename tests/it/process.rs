@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::command::{output, start};
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::temporary;
 
@@ -55,7 +56,7 @@ impl Derivation {
     }
 
     fn build(&self) -> Output {
-        self.builder().output().unwrap()
+        output(&mut self.builder())
     }
 
     /// Nothing is where the output would be, nor beside it.
@@ -179,7 +180,7 @@ fn a_graph_that_is_not_provided_is_a_wrong_request() {
 
 #[test]
 fn without_attributes_the_message_says_what_the_derivation_needs() {
-    let output = nix2image().current_dir("/").output().unwrap();
+    let output = output(nix2image().current_dir("/"));
     assert_fails(
         &output,
         2,
@@ -192,11 +193,7 @@ fn without_attributes_the_message_says_what_the_derivation_needs() {
 #[test]
 fn a_number_of_cores_that_is_none_is_a_wrong_request() {
     let derivation = Derivation::new(json!({}));
-    let output = derivation
-        .builder()
-        .env("NIX_BUILD_CORES", "many")
-        .output()
-        .unwrap();
+    let output = output(derivation.builder().env("NIX_BUILD_CORES", "many"));
     assert_fails(
         &output,
         2,
@@ -206,11 +203,11 @@ fn a_number_of_cores_that_is_none_is_a_wrong_request() {
 
 #[test]
 fn an_argument_is_a_wrong_request_and_help_is_not() {
-    let unknown = nix2image().arg("--unknown").output().unwrap();
+    let unknown = output(nix2image().arg("--unknown"));
     assert_eq!(unknown.status.code(), Some(2));
     assert!(stderr(&unknown).contains("--unknown"));
     for argument in ["--help", "--version"] {
-        let output = nix2image().arg(argument).output().unwrap();
+        let output = output(nix2image().arg(argument));
         assert!(output.status.success());
         assert!(
             String::from_utf8(output.stdout)
@@ -252,15 +249,12 @@ fn a_signal_ends_the_build_and_leaves_nothing() {
     for signal in ["HUP", "INT", "TERM"] {
         let derivation = Derivation::new(image.clone());
         let log = derivation.directory.path().join("log");
-        let mut child = derivation
-            .builder()
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
+        let log_file = fs::File::create(&log).unwrap();
+        let mut child = start(derivation.builder().stderr(log_file));
         wait_for("writing", &log);
-        let killed = Command::new("sh")
-            .args(["-c", &format!("kill -{signal} {}", child.id())])
-            .status()
+        let kill = format!("kill -{signal} {}", child.id());
+        let killed = start(Command::new("sh").args(["-c", &kill]))
+            .wait()
             .unwrap();
         assert!(killed.success());
         let status = child.wait().unwrap();

@@ -1,6 +1,26 @@
 //! Commands whose failure is the test's, with all that they said.
 
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{PoisonError, RwLock};
+
+/// Held by who starts a process, until that has its own program.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Starts `command`.
+#[track_caller]
+pub(crate) fn start(command: &mut Command) -> Child {
+    let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    match command.spawn() {
+        Ok(child) => child,
+        Err(error) => panic!("cannot start {command:?}: {error}"),
+    }
+}
+
+/// Waits until every process that was started has its own program. Before, it has open
+/// what any thread of ours had open, and has closed since: a filesystem is busy then.
+pub(crate) fn wait_for_starts() {
+    drop(STARTING.write().unwrap_or_else(PoisonError::into_inner));
+}
 
 /// Runs `command` to its success; gives its stdout.
 #[track_caller]
@@ -21,10 +41,12 @@ pub(crate) fn run_to_failure(command: &mut Command) -> String {
 /// Runs `command` to its end, however it ends.
 #[track_caller]
 pub(crate) fn output(command: &mut Command) -> Output {
-    match command.output() {
-        Ok(output) => output,
-        Err(error) => panic!("cannot start {command:?}: {error}"),
-    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = start(command);
+    child.wait_with_output().expect("it was started")
 }
 
 /// What a failed test shows of a command: all of it.

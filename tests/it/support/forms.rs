@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::command::run;
+use super::command::{run, start};
 use super::nix::{Nix, PathInfo};
 use super::temporary;
 
@@ -98,7 +98,7 @@ impl Forms {
         let export = File::create(self.export()).unwrap();
         let mut command = Command::new("nix-store");
         command.arg("--export").args(paths).stdout(export);
-        assert!(command.status().unwrap().success());
+        assert!(start(&mut command).wait().unwrap().success());
         compress(&self.export(), &self.compressed_export());
     }
 }

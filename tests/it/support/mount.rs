@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::command::{describe, output, run};
+use super::command::{describe, output, run, wait_for_starts};
 use super::temporary;
 
 /// A filesystem that the kernel has mounted; unmounted when this value goes, also in a
@@ -76,6 +76,7 @@ impl Drop for Mounted {
     fn drop(&mut self) {
         let mut umount = Command::new("umount");
         umount.arg(self.root());
+        wait_for_starts();
         let output = output(&mut umount);
         // A second panic would hide the first.
         if !std::thread::panicking() {

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use super::command::start;
 use super::env;
 
 /// The modules that the kernel needs for its disk, each after those that it needs.
@@ -88,10 +89,7 @@ impl Machine {
             .arg(disk.option())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(error) => panic!("cannot start {command:?}: {error}"),
-        };
+        let mut child = start(&mut command);
         Self {
             stdin: child.stdin.take().expect("it is piped"),
             stdout: child.stdout.take().expect("it is piped"),
@@ -171,7 +169,7 @@ impl Drop for Machine {
         // Of `timeout`, which ends the machine with it; one that has ended is no error.
         if let Ok(None) = self.child.try_wait() {
             let pid = self.child.id().to_string();
-            let _ = Command::new("kill").arg(pid).status();
+            let _ = start(Command::new("kill").arg(pid)).wait();
             let _ = self.child.wait();
         }
     }
