@@ -4,7 +4,8 @@
 //!  .attrs.json ──▶ attrs ──▶ Spec                      what is wanted
 //!                    │
 //!  store paths ──────┴─────▶ Closure ──▶ Tree ──▶ Pieces ──▶ bytes in $out
-//!                            store       root     ext4       image
+//!                            store       root     ext4 fat   image
+//!                                                  disk tar
 //! ```
 //!
 //! Each arrow is a module and no arrow turns back. Read them in that order:
@@ -15,12 +16,14 @@
 //!    from the forms in which it is given, and scans it into trees.
 //! 3. [`tree`] is the filesystem that we want, as a value, whose files have a
 //!    [`source`]; [`root`] is the policy of what stands in it, and [`records`] what it
-//!    says of its own store. If asked for, [`sparse`] finds the zeros in it.
+//!    says of its own store; [`boot`] makes what a boot loader finds in it. If asked for,
+//!    [`sparse`] finds the zeros in it.
 //! 4. [`ext4`] turns a tree into [`image::Pieces`] by arithmetic alone: the exact
 //!    size is known before a byte is written. [`fat`] does so for a FAT filesystem, and [`tar`]
-//!    for an archive.
-//! 5. [`image`] writes pieces and knows nothing of what they mean. Who must know a
-//!    hash watches it.
+//!    for an archive. [`disk`] makes one image of several, with tables that tell where each
+//!    is.
+//! 5. [`image`] writes pieces, in a container if asked to, and knows nothing of what they
+//!    mean. Who must know a hash watches it.
 //!
 //! [`build`] strings them together; `main.rs` is the process around it.
 
