@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -33,6 +32,7 @@ pub use value::{
 
 use crate::ext4;
 use crate::store::StorePath;
+use value::attribute_set;
 
 /// The attributes of one derivation.
 #[derive(Debug)]
@@ -45,125 +45,98 @@ pub struct Attrs {
     derivation: Map<String, Value>,
 }
 
-/// The attributes under `nix2image`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Image {
-    /// Looked at before the rest is parsed.
-    #[serde(rename = "version")]
-    _version: Option<Value>,
-    pub graphs: Option<Vec<String>>,
-    pub text_graphs: Option<Vec<Text<SourcePath>>>,
-    pub exports: Option<Vec<Text<SourcePath>>>,
-    pub binary_caches: Option<Vec<BinaryCache>>,
-    pub verify: Option<bool>,
-    pub root: Option<Root>,
-    pub only_store: Option<bool>,
-    pub contents: Option<Vec<Content>>,
-    pub boot_files: Option<Vec<BootFiles>>,
-    pub registration: Option<bool>,
-    pub kind: Option<Text<KindName>>,
-    pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
-    pub output: Option<Text<OutputForm>>,
-    pub image_name: Option<Text<RelativePath>>,
-    pub output_files: Option<Vec<OutputFile>>,
-    pub container: Option<Text<ContainerName>>,
-    pub compression: Option<Text<CompressionName>>,
-    pub compression_level: Option<Integer<i32, 1, 19>>,
-    pub self_check: Option<bool>,
-    pub ext4: Option<Ext4>,
-    pub disk: Option<Disk>,
+attribute_set! {
+    /// The attributes under `nix2image`.
+    #[derive(Default)]
+    pub struct Image {
+        /// Looked at before the rest is parsed.
+        #[serde(rename = "version")]
+        _version: Option<Value>,
+        pub graphs: Option<Vec<String>>,
+        pub text_graphs: Option<Vec<Text<SourcePath>>>,
+        pub exports: Option<Vec<Text<SourcePath>>>,
+        pub binary_caches: Option<Vec<BinaryCache>>,
+        pub verify: Option<bool>,
+        pub root: Option<Root>,
+        pub only_store: Option<bool>,
+        pub contents: Option<Vec<Content>>,
+        pub boot_files: Option<Vec<BootFiles>>,
+        pub registration: Option<bool>,
+        pub kind: Option<Text<KindName>>,
+        pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+        pub output: Option<Text<OutputForm>>,
+        pub image_name: Option<Text<RelativePath>>,
+        pub output_files: Option<Vec<OutputFile>>,
+        pub container: Option<Text<ContainerName>>,
+        pub compression: Option<Text<CompressionName>>,
+        pub compression_level: Option<Integer<i32, 1, 19>>,
+        pub self_check: Option<bool>,
+        pub ext4: Option<Ext4>,
+        pub disk: Option<Disk>,
+    }
 }
 
-/// The attributes of one item of `nix2image.outputFiles`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct OutputFile {
-    pub name: Text<RelativePath>,
-    pub text: String,
+attribute_set! {
+    /// The attributes of one item of `nix2image.outputFiles`.
+    pub struct OutputFile {
+        pub name: Text<RelativePath>,
+        pub text: String,
+    }
 }
 
-/// The attributes of one item of `nix2image.binaryCaches`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct BinaryCache {
-    pub cache: Text<SourcePath>,
-    pub paths: Vec<StorePath>,
+attribute_set! {
+    /// The attributes of one item of `nix2image.binaryCaches`.
+    pub struct BinaryCache {
+        pub cache: Text<SourcePath>,
+        pub paths: Vec<StorePath>,
+    }
 }
 
-/// The attributes under `nix2image.root`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Root {
-    pub system: Option<StorePath>,
-    pub channel: Option<StorePath>,
-    pub shell: Option<Text<SourcePath>>,
-    pub database: Option<bool>,
+attribute_set! {
+    /// The attributes under `nix2image.root`.
+    #[derive(Default)]
+    pub struct Root {
+        pub system: Option<StorePath>,
+        pub channel: Option<StorePath>,
+        pub shell: Option<Text<SourcePath>>,
+        pub database: Option<bool>,
+    }
 }
 
-/// The attributes of one item of `nix2image.contents`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Content {
-    pub source: Text<SourcePath>,
-    pub target: Text<Target>,
-    pub unpack: Option<bool>,
-    pub glob: Option<bool>,
-    pub mode: Option<Text<Mode>>,
-    pub recursive_mode: Option<bool>,
-    pub uid: Option<Owner>,
-    pub gid: Option<Owner>,
-    pub mtime: Option<ContentMtime>,
-    pub xattrs: Option<BTreeMap<Text<XattrName>, Text<XattrValue>>>,
+attribute_set! {
+    /// The attributes of one item of `nix2image.contents`.
+    pub struct Content {
+        pub source: Text<SourcePath>,
+        pub target: Text<Target>,
+        pub unpack: Option<bool>,
+        pub glob: Option<bool>,
+        pub mode: Option<Text<Mode>>,
+        pub recursive_mode: Option<bool>,
+        pub uid: Option<Owner>,
+        pub gid: Option<Owner>,
+        pub mtime: Option<ContentMtime>,
+        pub xattrs: Option<BTreeMap<Text<XattrName>, Text<XattrValue>>>,
+    }
 }
 
-/// The attributes under `nix2image.ext4`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Ext4 {
-    pub label: Option<Text<ext4::Label>>,
-    pub uuid: Option<Text<ext4::Uuid>>,
-    pub hash_seed: Option<Text<ext4::Uuid>>,
-    pub profile: Option<Profile>,
-    pub size: Option<Integer<u64, 0, { 1 << 60 }>>,
-    /// At most what ext4 holds with blocks of 4 KiB.
-    pub free_bytes: Option<Integer<u64, 0, { 1 << 60 }>>,
-    pub free_inodes: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
-    pub reserved_percent: Option<Number<ext4::ReservedPercent>>,
-    pub inode_ratio: Option<Number<ext4::InodeRatio>>,
-    pub journal_size: Option<Number<ext4::JournalSize>>,
-    pub grow_to: Option<Number<ext4::GrowTo>>,
-    pub sparse: Option<bool>,
+attribute_set! {
+    /// The attributes under `nix2image.ext4`.
+    #[derive(Default)]
+    pub struct Ext4 {
+        pub label: Option<Text<ext4::Label>>,
+        pub uuid: Option<Text<ext4::Uuid>>,
+        pub hash_seed: Option<Text<ext4::Uuid>>,
+        pub profile: Option<Profile>,
+        pub size: Option<Integer<u64, 0, { 1 << 60 }>>,
+        /// At most what ext4 holds with blocks of 4 KiB.
+        pub free_bytes: Option<Integer<u64, 0, { 1 << 60 }>>,
+        pub free_inodes: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+        pub reserved_percent: Option<Number<ext4::ReservedPercent>>,
+        pub inode_ratio: Option<Number<ext4::InodeRatio>>,
+        pub journal_size: Option<Number<ext4::JournalSize>>,
+        pub grow_to: Option<Number<ext4::GrowTo>>,
+        pub sparse: Option<bool>,
+    }
 }
 
 /// Why there are no attributes to follow.

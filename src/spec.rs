@@ -229,10 +229,14 @@ impl Spec {
             options.free_bytes = options.free_bytes.saturating_add(DATABASE_ROOM);
         }
         if let Kind::Disk(disk) = &kind {
-            let contents = image.contents.as_ref();
             let has_content = !inputs.is_empty()
                 || root.is_some()
-                || contents.is_some_and(|contents| !contents.is_empty());
+                || image.self_check == Some(true)
+                || image.contents.as_ref().is_some_and(|list| !list.is_empty())
+                || image
+                    .boot_files
+                    .as_ref()
+                    .is_some_and(|list| !list.is_empty());
             disk::check_root(disk, has_content)?;
         }
         Ok(Self {

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use super::value::attribute_set;
 use super::value::choice;
 use super::{FromText, Integer, Line, NotAllowed, SourcePath, Target, Text};
 use crate::store::StorePath;
@@ -27,42 +28,32 @@ pub enum BootLoader {
     Extlinux(Extlinux),
 }
 
-/// The attributes under `systemdBoot`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct SystemdBoot {
-    pub system: StorePath,
-    #[serde(default = "default_timeout")]
-    pub timeout: Option<Timeout>,
-    pub editor: Option<bool>,
-    pub console_mode: Option<Text<ConsoleMode>>,
-    pub loader: Option<bool>,
-    pub entries: Option<bool>,
-    pub efi: Option<Text<SourcePath>>,
+attribute_set! {
+    /// The attributes under `systemdBoot`.
+    pub struct SystemdBoot {
+        pub system: StorePath,
+        #[serde(default = "default_timeout")]
+        pub timeout: Option<Timeout>,
+        pub editor: Option<bool>,
+        pub console_mode: Option<Text<ConsoleMode>>,
+        pub loader: Option<bool>,
+        pub entries: Option<bool>,
+        pub efi: Option<Text<SourcePath>>,
+    }
 }
 
-/// The attributes under `grub`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Grub {
-    pub system: StorePath,
-    #[serde(default = "default_timeout")]
-    pub timeout: Option<Timeout>,
-    pub default: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
-    pub extra_config: Option<String>,
-    pub extra_entries: Option<String>,
-    pub kernels: Option<Text<KernelPlace>>,
-    pub search: Search,
+attribute_set! {
+    /// The attributes under `grub`.
+    pub struct Grub {
+        pub system: StorePath,
+        #[serde(default = "default_timeout")]
+        pub timeout: Option<Timeout>,
+        pub default: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+        pub extra_config: Option<String>,
+        pub extra_entries: Option<String>,
+        pub kernels: Option<Text<KernelPlace>>,
+        pub search: Search,
+    }
 }
 
 /// How a filesystem is found: by one of these.
@@ -77,20 +68,15 @@ pub enum Search {
     Uuid(Text<Line>),
 }
 
-/// The attributes under `extlinux`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Extlinux {
-    pub system: StorePath,
-    #[serde(default = "default_timeout")]
-    pub timeout: Option<Timeout>,
-    pub device_tree: Option<bool>,
-    pub dtb_name: Option<Text<Line>>,
+attribute_set! {
+    /// The attributes under `extlinux`.
+    pub struct Extlinux {
+        pub system: StorePath,
+        #[serde(default = "default_timeout")]
+        pub timeout: Option<Timeout>,
+        pub device_tree: Option<bool>,
+        pub dtb_name: Option<Text<Line>>,
+    }
 }
 
 /// Seconds that a menu waits. Ten times as much is still a 32-bit number, for extlinux.

@@ -5,51 +5,42 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Unexpected, Visitor};
 
+use super::value::attribute_set;
 use super::{BootFiles, Content, Ext4, FromText, Integer, Number, SourcePath, Text};
 use crate::{disk, fat};
 
 /// Bytes of a disk, or from its start.
 type Bytes = Integer<u64, 0, { i64::MAX }>;
 
-/// The attributes under `nix2image.disk`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Disk {
-    pub table: Text<TableName>,
-    pub id: Option<Text<disk::MbrId>>,
-    pub guid: Option<Text<disk::Guid>>,
-    pub sector_size: Option<Number<disk::SectorSize>>,
-    pub align: Option<Integer<u64, 1, { 1 << 40 }>>,
-    pub size: Option<Bytes>,
-    pub partitions: Option<Vec<Partition>>,
-    pub raw: Option<Vec<Raw>>,
-    pub grub: Option<Grub>,
+attribute_set! {
+    /// The attributes under `nix2image.disk`.
+    pub struct Disk {
+        pub table: Text<TableName>,
+        pub id: Option<Text<disk::MbrId>>,
+        pub guid: Option<Text<disk::Guid>>,
+        pub sector_size: Option<Number<disk::SectorSize>>,
+        pub align: Option<Integer<u64, 1, { 1 << 40 }>>,
+        pub size: Option<Bytes>,
+        pub partitions: Option<Vec<Partition>>,
+        pub raw: Option<Vec<Raw>>,
+        pub grub: Option<Grub>,
+    }
 }
 
-/// The attributes of one item of `nix2image.disk.partitions`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Partition {
-    pub name: Option<Text<disk::PartitionName>>,
-    #[serde(rename = "type")]
-    pub kind: Option<Text<disk::PartitionType>>,
-    pub guid: Option<Text<disk::Guid>>,
-    pub start: Option<Bytes>,
-    pub align: Option<Integer<u64, 1, { 1 << 40 }>>,
-    pub size: Option<Size>,
-    pub attributes: Option<Attributes>,
-    pub bootable: Option<bool>,
-    pub content: Option<PartitionContent>,
+attribute_set! {
+    /// The attributes of one item of `nix2image.disk.partitions`.
+    pub struct Partition {
+        pub name: Option<Text<disk::PartitionName>>,
+        #[serde(rename = "type")]
+        pub kind: Option<Text<disk::PartitionType>>,
+        pub guid: Option<Text<disk::Guid>>,
+        pub start: Option<Bytes>,
+        pub align: Option<Integer<u64, 1, { 1 << 40 }>>,
+        pub size: Option<Size>,
+        pub attributes: Option<Attributes>,
+        pub bootable: Option<bool>,
+        pub content: Option<PartitionContent>,
+    }
 }
 
 /// The attributes of the `content` of a partition.
@@ -66,50 +57,35 @@ pub struct PartitionContent {
     pub file: Option<Text<SourcePath>>,
 }
 
-/// The attributes of a FAT filesystem.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Fat {
-    pub label: Option<Text<fat::Label>>,
-    pub volume_id: Option<Text<fat::VolumeId>>,
-    #[serde(rename = "type")]
-    pub fat_type: Option<Text<fat::FatType>>,
-    pub free_bytes: Option<Integer<u64, 0, { 1 << 41 }>>,
-    pub cluster_size: Option<Number<fat::ClusterSize>>,
-    pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
-    pub contents: Option<Vec<Content>>,
-    pub boot_files: Option<Vec<BootFiles>>,
+attribute_set! {
+    /// The attributes of a FAT filesystem.
+    pub struct Fat {
+        pub label: Option<Text<fat::Label>>,
+        pub volume_id: Option<Text<fat::VolumeId>>,
+        #[serde(rename = "type")]
+        pub fat_type: Option<Text<fat::FatType>>,
+        pub free_bytes: Option<Integer<u64, 0, { 1 << 41 }>>,
+        pub cluster_size: Option<Number<fat::ClusterSize>>,
+        pub time: Option<Integer<u32, 0, { u32::MAX as i64 }>>,
+        pub contents: Option<Vec<Content>>,
+        pub boot_files: Option<Vec<BootFiles>>,
+    }
 }
 
-/// The attributes of one item of `nix2image.disk.raw`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Raw {
-    pub source: Text<SourcePath>,
-    pub offset: Bytes,
+attribute_set! {
+    /// The attributes of one item of `nix2image.disk.raw`.
+    pub struct Raw {
+        pub source: Text<SourcePath>,
+        pub offset: Bytes,
+    }
 }
 
-/// The attributes under `nix2image.disk.grub`.
-#[derive(Debug, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    rename_all = "camelCase",
-    expecting = "an attribute set"
-)]
-#[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
-pub struct Grub {
-    pub boot: Text<SourcePath>,
-    pub core: Text<SourcePath>,
+attribute_set! {
+    /// The attributes under `nix2image.disk.grub`.
+    pub struct Grub {
+        pub boot: Text<SourcePath>,
+        pub core: Text<SourcePath>,
+    }
 }
 
 super::value::choice! {

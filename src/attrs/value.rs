@@ -125,6 +125,23 @@ impl<T: FromText> Visitor<'_> for TextVisitor<T> {
     }
 }
 
+/// Declares a set of attributes: a field for each, and nothing else is allowed in it.
+macro_rules! attribute_set {
+    ($(#[$meta:meta])* pub struct $name:ident { $($fields:tt)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(
+            deny_unknown_fields,
+            rename_all = "camelCase",
+            expecting = "an attribute set"
+        )]
+        #[expect(missing_docs, reason = "docs/attributes.md has them, for the user")]
+        pub struct $name { $($fields)* }
+    };
+}
+
+pub(super) use attribute_set;
+
 /// Declares an enumeration and the text of each of its values.
 macro_rules! choice {
     ($(#[$doc:meta])* $name:ident { $first:ident = $first_text:literal $(, $rest:ident = $rest_text:literal)* }) => {

@@ -103,7 +103,9 @@ pub enum DiskFault {
     #[error("the closure stands in one partition, and another one before has content.ext4")]
     SecondRoot,
     /// A closure without a place.
-    #[error("none has content.ext4, which holds the closure, contents and root that are given")]
+    #[error(
+        "none has content.ext4, which the closure, root, contents, bootFiles and selfCheck are for"
+    )]
     NoRoot,
 }
 

@@ -413,11 +413,28 @@ fn a_partition_has_one_content_and_the_closure_one_partition() {
          another one before has content.ext4"
     );
     let none = json!({ "table": "none" });
-    assert_eq!(
-        error(json!({ "kind": "disk", "disk": none, "root": {} })),
-        "nix2image.disk.partitions: none has content.ext4, which holds the closure, contents \
-         and root that are given"
-    );
+    for (name, value) in [
+        ("root", json!({})),
+        (
+            "contents",
+            json!([{ "source": "/nix/store/x", "target": "/x" }]),
+        ),
+        ("selfCheck", json!(true)),
+        ("exports", json!(["/nix/store/x"])),
+        (
+            "bootFiles",
+            json!([{ "extlinux": { "system": "/nix/store/ffffffffffffffffffffffffffffffff-x" } }]),
+        ),
+    ] {
+        let mut image = json!({ "kind": "disk", "disk": none });
+        image[name] = value;
+        assert_eq!(
+            error(image),
+            "nix2image.disk.partitions: none has content.ext4, which the closure, root, contents, \
+             bootFiles and selfCheck are for",
+            "{name}"
+        );
+    }
     spec(json!({ "kind": "disk", "disk": none }));
 }
 
