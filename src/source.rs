@@ -2,14 +2,17 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::tree::Name;
+
+mod reader;
+
+pub use reader::Reader;
 
 /// The content of a regular file: `length` bytes that lie at `origin`.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ pub struct Source {
     /// The ranges of bytes that are not zero, in order, neither touching nor
     /// overlapping, each from a multiple of [`Source::GRAIN`] to another or the end; all
     /// bytes may be if not given.
-    pub data: Option<Arc<[Range<u64>]>>,
+    pub data: Option<Arc<Vec<Range<u64>>>>,
     /// Whether, and as what, the bytes are shown to a [`Watch`] while they are copied.
     pub mark: Option<Mark>,
 }
@@ -91,7 +94,7 @@ pub struct Container {
 #[derive(Clone, Debug)]
 pub struct HostFile {
     /// Absolute path of the directory.
-    pub directory: Arc<Path>,
+    pub directory: Arc<PathBuf>,
     /// Name in it.
     pub name: Name,
 }
@@ -134,29 +137,10 @@ impl Source {
     /// Bytes that are zero together or not: a block of every filesystem of ours.
     pub const GRAIN: u64 = 4096;
 
-    /// Reads the bytes from `start` on, as many as `bytes` takes.
-    ///
-    /// # Panics
-    ///
-    /// If the source ends before, or is late and not there yet.
+    /// Reads the bytes from `start` on, as many as `bytes` takes, as [`Reader::read_at`]
+    /// does for one who reads many.
     pub fn read_at(&self, start: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
-        match &self.origin {
-            Origin::Bytes(all) => {
-                let start = usize::try_from(start).expect("the bytes are in memory");
-                bytes.copy_from_slice(&all[start..][..bytes.len()]);
-                Ok(())
-            }
-            Origin::Late(late) => {
-                let start = usize::try_from(start).expect("the bytes are in memory");
-                let all = late.bytes.get().expect("what is late is read last");
-                bytes.copy_from_slice(&all[start..][..bytes.len()]);
-                Ok(())
-            }
-            Origin::HostFile(file) => read_whole_file(&file.path(), self.length, start, bytes),
-            Origin::Range { container, offset } => container
-                .with_file(|file| file.read_exact_at(bytes, offset + start))
-                .map_err(|error| read_error(&container.path, error)),
-        }
+        Reader::default().read_at(self, start, bytes)
     }
 
     /// Bytes at hand as a source.
@@ -183,6 +167,11 @@ impl Source {
 }
 
 impl Late {
+    /// The bytes, which must have come.
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get().expect("what is late is read last")
+    }
+
     /// Now they are known.
     ///
     /// # Panics
@@ -254,34 +243,6 @@ impl HostFile {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.directory.join(OsStr::from_bytes(self.name.as_bytes()))
-    }
-}
-
-/// Reads from a file of the host that must have the size that the scan saw.
-fn read_whole_file(
-    path: &Path,
-    expected: u64,
-    start: u64,
-    bytes: &mut [u8],
-) -> Result<(), ReadError> {
-    let size_changed = |found| ReadError::SizeChanged {
-        path: path.into(),
-        expected,
-        found,
-    };
-    let file = File::open(path).map_err(|error| read_error(path, error))?;
-    let size = || {
-        file.metadata()
-            .map(|metadata| metadata.len())
-            .map_err(|error| read_error(path, error))
-    };
-    let found = size()?;
-    if found != expected {
-        return Err(size_changed(found));
-    }
-    match file.read_exact_at(bytes, start) {
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(size_changed(size()?)),
-        read => read.map_err(|error| read_error(path, error)),
     }
 }
 

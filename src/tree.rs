@@ -4,9 +4,14 @@
 //! order; a regular file's content is a [`Source`]. A node that is reached by
 //! more than one name is a hard link.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+
+use triomphe::ThinArc;
 
 use crate::source::Source;
 
@@ -25,7 +30,7 @@ pub struct NodeId(u32);
 #[derive(Clone, Debug)]
 pub struct Node {
     /// What `stat` tells besides the type.
-    pub metadata: Metadata,
+    pub metadata: SharedMetadata,
     /// The type, and what goes with it.
     pub kind: Kind,
 }
@@ -71,6 +76,10 @@ pub struct Metadata {
     pub xattrs: Option<Box<Xattrs>>,
 }
 
+/// Metadata that many nodes share, as most files of a closure do; a change is of one node's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedMetadata(Arc<Metadata>);
+
 /// Extended attributes: full name to value.
 pub type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
@@ -85,8 +94,8 @@ pub struct Timestamp {
 
 /// A name in a directory: bytes, not empty, without `/` and NUL, neither `.` nor
 /// `..`, and at most [`Name::MAX_LENGTH`] bytes long.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name(Arc<[u8]>);
+#[derive(Clone)]
+pub struct Name(ThinArc<(), u8>);
 
 /// Bytes that are no name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -196,6 +205,27 @@ impl Tree {
         Ok(id)
     }
 
+    /// Puts all of `entries` into the directory `parent`, which is empty.
+    ///
+    /// # Panics
+    ///
+    /// If `parent` is no empty directory, or a name is there twice.
+    pub fn fill(&mut self, parent: NodeId, entries: Vec<(Name, Node)>) {
+        let count = entries.len();
+        let mut names = Vec::with_capacity(count);
+        for (name, node) in entries {
+            names.push((name, NodeId::at(self.nodes.len())));
+            self.nodes.push(node);
+        }
+        // From a sequence in order, a map is built with its nodes full.
+        let names: BTreeMap<_, _> = names.into_iter().collect();
+        assert_eq!(names.len(), count, "a directory has a name once");
+        match &mut self.node_mut(parent).kind {
+            Kind::Directory(entries) if entries.is_empty() => *entries = names,
+            _ => panic!("only an empty directory can be filled"),
+        }
+    }
+
     /// Gives the node `target` one more name, in the directory `parent`.
     ///
     /// # Panics
@@ -252,27 +282,27 @@ impl NodeId {
 impl Node {
     /// An empty directory.
     #[must_use]
-    pub fn directory(metadata: Metadata) -> Self {
+    pub fn directory(metadata: impl Into<SharedMetadata>) -> Self {
         Self {
-            metadata,
+            metadata: metadata.into(),
             kind: Kind::Directory(BTreeMap::new()),
         }
     }
 
     /// A regular file.
     #[must_use]
-    pub fn file(metadata: Metadata, source: Source) -> Self {
+    pub fn file(metadata: impl Into<SharedMetadata>, source: Source) -> Self {
         Self {
-            metadata,
+            metadata: metadata.into(),
             kind: Kind::File(source),
         }
     }
 
     /// A symbolic link.
     #[must_use]
-    pub fn symlink(metadata: Metadata, target: impl Into<Box<[u8]>>) -> Self {
+    pub fn symlink(metadata: impl Into<SharedMetadata>, target: impl Into<Box<[u8]>>) -> Self {
         Self {
-            metadata,
+            metadata: metadata.into(),
             kind: Kind::Symlink(target.into()),
         }
     }
@@ -281,6 +311,32 @@ impl Node {
     #[must_use]
     pub fn is_directory(&self) -> bool {
         matches!(self.kind, Kind::Directory(_))
+    }
+}
+
+impl From<Metadata> for SharedMetadata {
+    fn from(metadata: Metadata) -> Self {
+        Self(Arc::new(metadata))
+    }
+}
+
+impl PartialEq<Metadata> for SharedMetadata {
+    fn eq(&self, other: &Metadata) -> bool {
+        **self == *other
+    }
+}
+
+impl Deref for SharedMetadata {
+    type Target = Metadata;
+
+    fn deref(&self) -> &Metadata {
+        &self.0
+    }
+}
+
+impl DerefMut for SharedMetadata {
+    fn deref_mut(&mut self) -> &mut Metadata {
+        Arc::make_mut(&mut self.0)
     }
 }
 
@@ -352,19 +408,45 @@ impl Name {
                 length: bytes.len(),
             });
         }
-        Ok(Self(bytes.into()))
+        Ok(Self(ThinArc::from_header_and_slice((), bytes)))
     }
 
     /// The bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.0.slice
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Name {}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        String::from_utf8_lossy(&self.0).fmt(f)
+        String::from_utf8_lossy(self.as_bytes()).fmt(f)
     }
 }
 

@@ -81,7 +81,7 @@ fn a_tree_is_written_with_its_metadata_whatever_it_holds() {
         (
             b"pipe",
             Node {
-                metadata: metadata(0o640),
+                metadata: metadata(0o640).into(),
                 kind: Kind::Fifo,
             },
         ),
@@ -154,7 +154,7 @@ fn devices_need_root() {
     let (temporary, target) = target();
     let number = DeviceNumber { major: 1, minor: 3 };
     let tree = Tree::new(Node {
-        metadata: metadata(0o666),
+        metadata: metadata(0o666).into(),
         kind: Kind::CharacterDevice(number),
     });
     let written = target.write_new(&name("null"), &tree, Tree::ROOT, &writing());

@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::batch::{Batch, Order, batches};
+use super::batch::{Batch, Order, Stretch, stretches};
 use super::{Interrupt, Pieces, WriteError};
-use crate::source::Watch;
+use crate::source::{Reader, Watch};
 
 /// Batches that are made at once before they are written in order, for each thread.
 const BATCHES_PER_THREAD: usize = 4;
@@ -31,27 +31,37 @@ pub(super) fn write_in_order<E: From<WriteError>>(
     interrupt: &Interrupt,
 ) -> Result<(), E> {
     let mut stream = Stream { to, at: 0 };
-    let batches = batches(pieces);
-    let first_late = batches.iter().position(|batch| batch.order == Order::Late);
-    let (early, late) = batches.split_at(first_late.unwrap_or(batches.len()));
+    let stretches = stretches(pieces, false);
+    let first_late = stretches
+        .iter()
+        .position(|stretch| stretch.order == Order::Late);
+    let (early, late) = stretches.split_at(first_late.unwrap_or(stretches.len()));
     assert!(
         !late
             .iter()
-            .any(|batch| matches!(batch.order, Order::Stream(_))),
+            .any(|stretch| matches!(stretch.order, Order::Stream(_))),
         "what is late stands behind all that it may hang on"
     );
     let mut buffers = vec![Vec::new(); BATCHES_PER_THREAD * rayon::current_num_threads()];
-    let mut write = |batches: &[Batch]| {
-        for batches in batches.chunks(buffers.len()) {
+    let mut write = |stretches: &[Stretch]| {
+        let mut batches = stretches.iter().flat_map(|stretch| {
+            let order = stretch.order;
+            let batches = stretch.batches(pieces, false);
+            batches.map(move |batch| (order, batch))
+        });
+        loop {
+            let batches: Vec<_> = batches.by_ref().take(buffers.len()).collect();
+            if batches.is_empty() {
+                return Ok::<_, WriteError>(());
+            }
             interrupt.check()?;
-            fill_all(pieces, batches, &mut buffers)?;
-            show_all(pieces, batches, &buffers, watch);
-            for (batch, bytes) in batches.iter().zip(&buffers) {
+            fill_all(&batches, &mut buffers)?;
+            show_all(&batches, &buffers, watch);
+            for ((_, batch), bytes) in batches.iter().zip(&buffers) {
                 stream.zeros_to(batch.range.start)?;
                 stream.write(bytes)?;
             }
         }
-        Ok::<_, WriteError>(())
     };
     write(early)?;
     finish()?;
@@ -60,11 +70,13 @@ pub(super) fn write_in_order<E: From<WriteError>>(
 }
 
 /// Makes the bytes of `batches`; of several errors, the one that stands first counts.
-fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Result<(), WriteError> {
+fn fill_all(batches: &[(Order, Batch<'_>)], buffers: &mut [Vec<u8>]) -> Result<(), WriteError> {
     let results: Vec<_> = batches
         .par_iter()
         .zip(buffers)
-        .map(|(batch, buffer)| batch.fill(pieces, buffer))
+        .map_init(Reader::default, |reader, ((_, batch), buffer)| {
+            batch.fill(batch.range.clone(), reader, buffer)
+        })
         .collect();
     results
         .into_iter()
@@ -73,16 +85,16 @@ fn fill_all(pieces: &Pieces, batches: &[Batch], buffers: &mut [Vec<u8>]) -> Resu
 }
 
 /// Shows the bytes of `batches`, those of several streams at once.
-fn show_all(pieces: &Pieces, batches: &[Batch], buffers: &[Vec<u8>], watch: &dyn Watch) {
-    let mut streams: BTreeMap<u32, Vec<(&Batch, &Vec<u8>)>> = BTreeMap::new();
-    for (batch, buffer) in batches.iter().zip(buffers) {
-        if let Order::Stream(stream) = batch.order {
-            streams.entry(stream).or_default().push((batch, buffer));
+fn show_all(batches: &[(Order, Batch<'_>)], buffers: &[Vec<u8>], watch: &dyn Watch) {
+    let mut streams: BTreeMap<u32, Vec<(&Batch<'_>, &Vec<u8>)>> = BTreeMap::new();
+    for ((order, batch), buffer) in batches.iter().zip(buffers) {
+        if let Order::Stream(stream) = order {
+            streams.entry(*stream).or_default().push((batch, buffer));
         }
     }
     streams.into_par_iter().for_each(|(_, batches)| {
         for (batch, buffer) in batches {
-            batch.show(pieces, buffer, watch);
+            batch.show(batch.range.start, buffer, watch);
         }
     });
 }

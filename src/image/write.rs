@@ -4,13 +4,15 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Pieces;
-use super::batch::{Batch, Order, batches};
-use crate::source::{ReadError, Watch};
+use super::batch::{BATCH_BYTES, Batch, Order, Stretch, stretches};
+use super::outlet::{Filled, Gate, Outlet};
+use super::share::{can_share, share};
+use crate::source::{ReadError, Reader, Watch};
 
 /// Why an image could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -62,17 +64,17 @@ pub fn write_watched<E: From<WriteError>>(
     finish: impl FnOnce() -> Result<(), E>,
     interrupt: &Interrupt,
 ) -> Result<(), E> {
+    let sharing = can_share(pieces, file);
     file.set_len(pieces.size())
         .map_err(|source| WriteError::Write { offset: 0, source })?;
-    let batches = batches(pieces);
     let image = Writing {
         pieces,
-        batches: &batches,
+        sharing,
         file,
         watch,
         interrupt,
     };
-    let (early, late) = image.units();
+    let (early, late) = units(stretches(pieces, sharing));
     image.write_all(&early)?;
     finish()?;
     Ok(image.write_all(&late)?)
@@ -81,74 +83,139 @@ pub fn write_watched<E: From<WriteError>>(
 /// An image that is being written.
 struct Writing<'a> {
     pieces: &'a Pieces,
-    batches: &'a [Batch],
+    /// Whether blocks are shared with the host's files.
+    sharing: bool,
     file: &'a File,
     watch: &'a dyn Watch,
     interrupt: &'a Interrupt,
 }
 
-/// Batches, by their places, that one thread writes one after another.
-type Unit = Vec<usize>;
+/// [`BATCH_BYTES`] in memory.
+const STEP: usize = 1 << 20;
+
+/// What one thread writes, one after another.
+type Unit = Vec<Stretch>;
+
+/// What to write before all is known that is late, and after it. The longest streams come
+/// first, so that no thread begins with one when the others are done.
+fn units(stretches: Vec<Stretch>) -> (Vec<Unit>, Vec<Unit>) {
+    let mut streams: BTreeMap<u32, Unit> = BTreeMap::new();
+    let mut early = Vec::new();
+    let mut late = Vec::new();
+    for stretch in stretches {
+        match stretch.order {
+            Order::Any => early.push(vec![stretch]),
+            Order::Stream(stream) => streams.entry(stream).or_default().push(stretch),
+            Order::Late => late.push(vec![stretch]),
+        }
+    }
+    let mut units: Vec<Unit> = streams.into_values().collect();
+    units.sort_by_key(|unit| Reverse(unit.len()));
+    units.append(&mut early);
+    (units, late)
+}
 
 impl Writing<'_> {
-    /// What to write before all is known that is late, and after it. The longest streams
-    /// come first, so that no thread begins with one when the others are done.
-    fn units(&self) -> (Vec<Unit>, Vec<Unit>) {
-        let mut streams: BTreeMap<u32, Unit> = BTreeMap::new();
-        let mut early = Vec::new();
-        let mut late = Vec::new();
-        for (index, batch) in self.batches.iter().enumerate() {
-            match batch.order {
-                Order::Any => early.push(vec![index]),
-                Order::Stream(stream) => streams.entry(stream).or_default().push(index),
-                Order::Late => late.push(vec![index]),
-            }
-        }
-        let mut units: Vec<Unit> = streams.into_values().collect();
-        units.sort_by_key(|unit| Reverse(unit.len()));
-        units.append(&mut early);
-        (units, late)
-    }
-
     /// Writes all units, or tells which error stands first in the image: the batches before
     /// a failed one are written all the same, since they may fail too.
     fn write_all(&self, units: &[Unit]) -> Result<(), WriteError> {
         let next = AtomicUsize::new(0);
-        let first_failed = AtomicUsize::new(usize::MAX);
-        let failure: Mutex<Option<(usize, WriteError)>> = Mutex::new(None);
+        let failure = FirstFailure::default();
+        let gate = Gate::new(self.file);
         rayon::broadcast(|_| {
-            let mut buffer = Vec::new();
+            let mut reader = Reader::default();
+            let mut outlet = gate.outlet();
             while let Some(unit) = units.get(next.fetch_add(1, Ordering::Relaxed)) {
-                for &index in unit {
-                    if index > first_failed.load(Ordering::Relaxed) {
+                let batches = unit
+                    .iter()
+                    .flat_map(|stretch| stretch.batches(self.pieces, self.sharing));
+                for batch in batches {
+                    let offset = batch.range.start;
+                    if failure.stands_before(offset) {
                         break;
                     }
-                    let Err(error) = self.write_batch(&self.batches[index], &mut buffer) else {
-                        continue;
-                    };
-                    first_failed.fetch_min(index, Ordering::Relaxed);
-                    let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                    if failure.as_ref().is_none_or(|(earlier, _)| index < *earlier) {
-                        *failure = Some((index, error));
+                    if let Err(error) = self.write_batch(&batch, &mut reader, &mut outlet, &failure)
+                    {
+                        failure.add(offset, error);
+                        break;
                     }
-                    break;
                 }
             }
+            outlet.finish(|offset, error| failure.add(offset, error));
         });
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, error)) => Err(error),
-            None => Ok(()),
+        failure.into_result()
+    }
+
+    fn write_batch(
+        &self,
+        batch: &Batch<'_>,
+        reader: &mut Reader,
+        outlet: &mut Outlet<'_>,
+        failure: &FirstFailure,
+    ) -> Result<(), WriteError> {
+        if !batch.is_shareable {
+            return self.copy(batch, batch.range.clone(), reader, outlet, failure);
+        }
+        self.interrupt.check()?;
+        let shared_to = batch.range.start + share(batch, self.file, reader)?;
+        for start in batch.range.clone().step_by(STEP) {
+            let range = start..batch.range.end.min(start + BATCH_BYTES);
+            if range.end > shared_to {
+                self.copy(batch, range, reader, outlet, failure)?;
+            } else if batch.is_marked() {
+                self.interrupt.check()?;
+                let mut bytes = outlet.buffer();
+                batch.fill(range, reader, &mut bytes)?;
+                batch.show(start, &bytes, self.watch);
+                outlet.give_back(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes of `batch` that stand at `range`, shows and writes them.
+    fn copy(
+        &self,
+        batch: &Batch<'_>,
+        range: Range<u64>,
+        reader: &mut Reader,
+        outlet: &mut Outlet<'_>,
+        failure: &FirstFailure,
+    ) -> Result<(), WriteError> {
+        self.interrupt.check()?;
+        let offset = range.start;
+        let mut bytes = outlet.buffer();
+        batch.fill(range, reader, &mut bytes)?;
+        batch.show(offset, &bytes, self.watch);
+        outlet.put(Filled { offset, bytes }, |offset, error| {
+            failure.add(offset, error);
+        });
+        Ok(())
+    }
+}
+
+/// Of several failures the one that stands first in the image.
+#[derive(Default)]
+struct FirstFailure(Mutex<Option<(u64, WriteError)>>);
+
+impl FirstFailure {
+    /// Something failed at byte `offset`.
+    fn add(&self, offset: u64, error: WriteError) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|(earlier, _)| offset < *earlier) {
+            *first = Some((offset, error));
         }
     }
 
-    fn write_batch(&self, batch: &Batch, buffer: &mut Vec<u8>) -> Result<(), WriteError> {
-        self.interrupt.check()?;
-        batch.fill(self.pieces, buffer)?;
-        batch.show(self.pieces, buffer, self.watch);
-        let offset = batch.range.start;
-        self.file
-            .write_all_at(buffer, offset)
-            .map_err(|source| WriteError::Write { offset, source })
+    /// Whether something failed before byte `offset`.
+    fn stands_before(&self, offset: u64) -> bool {
+        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        first.as_ref().is_some_and(|(earlier, _)| *earlier < offset)
+    }
+
+    fn into_result(self) -> Result<(), WriteError> {
+        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        first.map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
@@ -256,7 +323,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("grown"), b"123456").unwrap();
         let host_file = HostFile {
-            directory: directory.path().into(),
+            directory: Arc::new(directory.path().into()),
             name: Name::new("grown").unwrap(),
         };
         let source = Source::new(5, Origin::HostFile(host_file));

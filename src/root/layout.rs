@@ -289,9 +289,9 @@ impl Image {
 
     fn put_store(&mut self, scanned: Vec<(StorePath, Tree)>) -> Result<(), RootError> {
         let (nix, _) = self.directories(&[name("nix")])?;
-        self.tree.node_mut(nix).metadata = Metadata::of_root(DIRECTORY_MODE, self.mtime);
+        self.tree.node_mut(nix).metadata = Metadata::of_root(DIRECTORY_MODE, self.mtime).into();
         let (store, _) = self.directories(&[name("nix"), name("store")])?;
-        self.tree.node_mut(store).metadata = store_metadata(self.mtime);
+        self.tree.node_mut(store).metadata = store_metadata(self.mtime).into();
         for (store_path, tree) in scanned {
             let name = name(store_path.base_name());
             if let Some(there) = self.tree.lookup(store, &name) {

@@ -253,7 +253,7 @@ mod tests {
             (
                 "fifo",
                 Node {
-                    metadata: metadata(0o555),
+                    metadata: metadata(0o555).into(),
                     kind: Kind::Fifo,
                 },
             ),

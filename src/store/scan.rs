@@ -7,18 +7,21 @@
 //! All directories of one depth are listed at once, on all threads: one store path
 //! may hold most of a closure's files, and depth costs no stack.
 
-use std::fs::{self, DirEntry, FileType, Metadata as Stat};
+use std::ffi::OsStr;
+use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::io::Errno;
 
 use super::{Closure, ClosurePath, Content, StorePath};
 use crate::source::{HostFile, Origin, Source};
-use crate::tree::{Metadata, Name, NameError, Node, NodeId, Timestamp, Tree};
+use crate::tree::{Metadata, Name, NameError, Node, NodeId, SharedMetadata, Timestamp, Tree};
 
 /// Why a store path could not become a tree.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +90,17 @@ pub fn scan_closure(
     Ok(paths.zip(trees).collect())
 }
 
+/// Directories whose listings are in memory at once, beside the trees.
+const DIRECTORIES_AT_ONCE: usize = 1024;
+
+/// Entries of one directory that a thread looks at before others may take some.
+const ENTRIES_AT_ONCE: usize = 256;
+
 /// A directory that is yet to be listed.
 struct Pending {
     tree: usize,
     id: NodeId,
-    path: Arc<Path>,
+    path: Arc<PathBuf>,
 }
 
 /// What stands in a directory.
@@ -101,7 +110,8 @@ struct Listing {
 }
 
 fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> {
-    let nodes: Vec<_> = tops.par_iter().map(|top| look_at(top, mtime)).collect();
+    let kinds = &Kinds::new(mtime);
+    let nodes: Vec<_> = tops.par_iter().map(|top| look_at(top, kinds)).collect();
     let mut error = None;
     let mut trees = Vec::with_capacity(tops.len());
     let mut pending = Vec::new();
@@ -112,7 +122,7 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
                     pending.push(Pending {
                         tree: trees.len(),
                         id: Tree::ROOT,
-                        path: top.as_path().into(),
+                        path: Arc::new(top.clone()),
                     });
                 }
                 trees.push(Tree::new(node));
@@ -121,66 +131,61 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
         }
     }
     while !pending.is_empty() {
-        let listings: Vec<_> = pending
-            .par_iter()
-            .map(|directory| list(&directory.path, mtime))
-            .collect();
         let mut deeper = Vec::new();
-        for (directory, listing) in pending.iter().zip(listings) {
-            listing
-                .error
-                .into_iter()
-                .for_each(|new| keep_first(&mut error, new));
-            put(
-                &mut trees[directory.tree],
-                directory,
-                listing.entries,
-                &mut deeper,
-            );
+        for pending in pending.chunks(DIRECTORIES_AT_ONCE) {
+            let listings: Vec<_> = pending
+                .par_iter()
+                .map(|directory| list(&directory.path, kinds))
+                .collect();
+            for (directory, listing) in pending.iter().zip(listings) {
+                if let Some(new) = listing.error {
+                    keep_first(&mut error, new);
+                }
+                let tree = &mut trees[directory.tree];
+                tree.fill(directory.id, listing.entries);
+                deeper.extend(directory.below(tree));
+            }
         }
         pending = deeper;
     }
     error.map_or(Ok(trees), Err)
 }
 
-/// Puts `entries` into their directory, and the directories among them into `deeper`.
-fn put(
-    tree: &mut Tree,
-    directory: &Pending,
-    entries: Vec<(Name, Node)>,
-    deeper: &mut Vec<Pending>,
-) {
-    for (name, node) in entries {
-        let path = node
-            .is_directory()
-            .then(|| entry_path(&directory.path, &name));
-        let id = tree
-            .insert(directory.id, name, node)
-            .expect("a directory of the host has a name once");
-        deeper.extend(path.map(|path| Pending {
-            tree: directory.tree,
-            id,
-            path: path.into(),
-        }));
+impl Pending {
+    /// The directories in it, when it is listed.
+    fn below(&self, tree: &Tree) -> impl Iterator<Item = Self> {
+        tree.entries(self.id)
+            .filter(|(_, id)| tree.node(*id).is_directory())
+            .map(|(name, id)| Self {
+                tree: self.tree,
+                id,
+                path: Arc::new(entry_path(&self.path, name.as_bytes())),
+            })
     }
 }
 
 /// Lists a directory, all of it even after an error, in byte order.
-fn list(directory: &Arc<Path>, mtime: Timestamp) -> Listing {
+fn list(path: &Arc<PathBuf>, kinds: &Kinds) -> Listing {
     let mut listing = Listing {
         entries: Vec::new(),
         error: None,
     };
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let (directory, names) = match names(path) {
+        Ok(found) => found,
         Err(error) => {
-            listing.error = Some(ScanError::reading(directory, error));
+            listing.error = Some(error);
             return listing;
         }
     };
+    let look_at = |(name, file_type)| look_at_entry(&directory, path, name, file_type, kinds);
+    // Collected one by one, for an error must not keep the others from being looked at.
+    let entries: Vec<_> = names
+        .into_par_iter()
+        .with_min_len(ENTRIES_AT_ONCE)
+        .map(look_at)
+        .collect();
     for entry in entries {
-        let entry = entry.map_err(|error| ScanError::reading(directory, error));
-        match entry.and_then(|entry| look_at_entry(directory, &entry, mtime)) {
+        match entry {
             Ok(entry) => listing.entries.push(entry),
             Err(error) => keep_first(&mut listing.error, error),
         }
@@ -189,69 +194,117 @@ fn list(directory: &Arc<Path>, mtime: Timestamp) -> Listing {
     listing
 }
 
-/// The node of an entry; a directory is empty yet. Only a regular file costs a `stat`.
+/// The directory at `path`, open, and the names and types in it.
+fn names(path: &Path) -> Result<(OwnedFd, Vec<(Name, FileType)>), ScanError> {
+    let failed = |errno: Errno| ScanError::reading(path, errno.into());
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
+    let mut found = Vec::new();
+    for entry in Dir::read_from(&directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let bytes = entry.file_name().to_bytes();
+        if !matches!(bytes, b"." | b"..") {
+            let name = name(&entry_path(path, bytes), bytes)?;
+            found.push((name, entry.file_type()));
+        }
+    }
+    Ok((directory, found))
+}
+
+/// The node of what has `name` in `directory`, which is that at `path`. Only a regular file
+/// costs a `stat`.
 fn look_at_entry(
-    directory: &Arc<Path>,
-    entry: &DirEntry,
-    mtime: Timestamp,
+    directory: &OwnedFd,
+    path: &Arc<PathBuf>,
+    name: Name,
+    file_type: FileType,
+    kinds: &Kinds,
 ) -> Result<(Name, Node), ScanError> {
-    let path = || entry.path();
-    let name = name(&path(), entry.file_name().as_bytes())?;
-    let kind = entry
-        .file_type()
-        .map_err(|error| ScanError::reading(&path(), error))?;
-    let node = if kind.is_file() {
-        let stat = entry
-            .metadata()
-            .map_err(|error| ScanError::reading(&path(), error))?;
-        file(directory.clone(), name.clone(), &stat, mtime)
-    } else {
-        not_a_file(&path(), kind, mtime)?
+    let entry_path = || entry_path(path, name.as_bytes());
+    let failed = |errno: Errno| ScanError::reading(&entry_path(), errno.into());
+    let stat = || statat(directory, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).map_err(failed);
+    let file_type = match file_type {
+        FileType::Unknown => FileType::from_raw_mode(stat()?.st_mode),
+        known => known,
+    };
+    let node = match file_type {
+        FileType::RegularFile => kinds.file(path.clone(), name.clone(), &stat()?),
+        FileType::Symlink => {
+            let target = readlinkat(directory, name.as_bytes(), Vec::new()).map_err(failed)?;
+            Node::symlink(kinds.symlink.clone(), target.into_bytes())
+        }
+        FileType::Directory => Node::directory(kinds.executable.clone()),
+        other => return Err(special(entry_path(), other)),
     };
     Ok((name, node))
 }
 
 /// The node of a path; a directory is empty yet.
-fn look_at(path: &Path, mtime: Timestamp) -> Result<Node, ScanError> {
-    let stat = fs::symlink_metadata(path).map_err(|error| ScanError::reading(path, error))?;
-    if !stat.is_file() {
-        return not_a_file(path, stat.file_type(), mtime);
-    }
-    let directory = path.parent().unwrap_or(Path::new("")).into();
-    let name = name(path, path.file_name().unwrap_or_default().as_bytes())?;
-    Ok(file(directory, name, &stat, mtime))
-}
-
-fn file(directory: Arc<Path>, name: Name, stat: &Stat, mtime: Timestamp) -> Node {
-    let executable = stat.permissions().mode() & 0o100 != 0; // as Nix's archive.cc decides
-    let mode = if executable { 0o555 } else { 0o444 };
-    let source = Source::new(stat.len(), Origin::HostFile(HostFile { directory, name }));
-    Node::file(Metadata::of_root(mode, mtime), source)
-}
-
-fn not_a_file(path: &Path, kind: FileType, mtime: Timestamp) -> Result<Node, ScanError> {
-    if kind.is_dir() {
-        return Ok(Node::directory(Metadata::of_root(0o555, mtime)));
-    }
-    if kind.is_symlink() {
-        let target = fs::read_link(path).map_err(|error| ScanError::reading(path, error))?;
-        let target = target.into_os_string().into_vec();
-        return Ok(Node::symlink(Metadata::of_root(0o777, mtime), target));
-    }
-    Err(ScanError::Special {
-        path: path.into(),
-        kind: if kind.is_fifo() {
-            "a FIFO"
-        } else if kind.is_socket() {
-            "a socket"
-        } else if kind.is_block_device() {
-            "a block device"
-        } else if kind.is_char_device() {
-            "a character device"
-        } else {
-            "of a type that is unknown"
-        },
+fn look_at(path: &Path, kinds: &Kinds) -> Result<Node, ScanError> {
+    let failed = |error| ScanError::reading(path, error);
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let stat =
+        statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| failed(errno.into()))?;
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            let name = name(path, path.file_name().unwrap_or_default().as_bytes())?;
+            kinds.file(Arc::new(parent.into()), name, &stat)
+        }
+        FileType::Symlink => {
+            let target = fs::read_link(path).map_err(failed)?;
+            let target = target.into_os_string().into_vec();
+            Node::symlink(kinds.symlink.clone(), target)
+        }
+        FileType::Directory => Node::directory(kinds.executable.clone()),
+        other => return Err(special(path.into(), other)),
     })
+}
+
+/// The metadata that a NAR leaves to a file: its type, and whether it can be executed.
+struct Kinds {
+    plain: SharedMetadata,
+    /// Of directories too.
+    executable: SharedMetadata,
+    symlink: SharedMetadata,
+}
+
+impl Kinds {
+    fn new(mtime: Timestamp) -> Self {
+        let of_mode = |mode| Metadata::of_root(mode, mtime).into();
+        Self {
+            plain: of_mode(0o444),
+            executable: of_mode(0o555),
+            symlink: of_mode(0o777),
+        }
+    }
+
+    fn file(&self, directory: Arc<PathBuf>, name: Name, stat: &Stat) -> Node {
+        let is_executable = stat.st_mode & 0o100 != 0; // as Nix's archive.cc decides
+        let metadata = if is_executable {
+            &self.executable
+        } else {
+            &self.plain
+        };
+        let size = u64::try_from(stat.st_size).expect("no file has a negative size");
+        let source = Source::new(size, Origin::HostFile(HostFile { directory, name }));
+        Node::file(metadata.clone(), source)
+    }
+}
+
+fn special(path: PathBuf, file_type: FileType) -> ScanError {
+    ScanError::Special {
+        path,
+        kind: match file_type {
+            FileType::Fifo => "a FIFO",
+            FileType::Socket => "a socket",
+            FileType::BlockDevice => "a block device",
+            FileType::CharacterDevice => "a character device",
+            _ => "of a type that is unknown",
+        },
+    }
 }
 
 fn name(path: &Path, bytes: &[u8]) -> Result<Name, ScanError> {
@@ -261,8 +314,8 @@ fn name(path: &Path, bytes: &[u8]) -> Result<Name, ScanError> {
     })
 }
 
-fn entry_path(directory: &Path, name: &Name) -> PathBuf {
-    directory.join(std::ffi::OsStr::from_bytes(name.as_bytes()))
+fn entry_path(directory: &Path, name: &[u8]) -> PathBuf {
+    directory.join(OsStr::from_bytes(name))
 }
 
 /// Keeps the error whose path comes first, so that the report does not hang on the
@@ -296,8 +349,7 @@ impl ScanError {
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
     use super::*;

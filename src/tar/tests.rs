@@ -57,7 +57,7 @@ fn what_no_archive_holds_is_refused_with_its_path() {
     );
     let major = 0o7_777_777;
     let device = |minor| Node {
-        metadata: metadata(),
+        metadata: metadata().into(),
         kind: Kind::BlockDevice(DeviceNumber { major, minor }),
     };
     assert!(lay_out(tree_with(device(major))).is_ok());

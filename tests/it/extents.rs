@@ -43,10 +43,9 @@ fn alternating(extents: usize) -> Node {
 }
 
 /// So many blocks, each with a hole behind it.
-fn alternate_blocks(count: usize) -> Arc<[Range<u64>]> {
-    (0..count as u64)
-        .map(|number| 2 * number * BLOCK..(2 * number + 1) * BLOCK)
-        .collect()
+fn alternate_blocks(count: usize) -> Arc<Vec<Range<u64>>> {
+    let ranges = (0..count as u64).map(|number| 2 * number * BLOCK..(2 * number + 1) * BLOCK);
+    Arc::new(ranges.collect())
 }
 
 /// An extent as debugfs prints it: level, depth, first and last block in the file.
@@ -166,7 +165,7 @@ fn extent_trees_of_depth_3() {
             .unwrap();
     }
     let origin = Origin::HostFile(HostFile {
-        directory: host.path().into(),
+        directory: Arc::new(host.path().into()),
         name: name("host"),
     });
     let source = Source {
@@ -266,7 +265,7 @@ fn hosted(directory: &Path, with_holes: bool) -> Tree {
         let is_full = host.metadata().unwrap().blocks() * 512 >= bytes.len() as u64;
         assert_eq!(is_full, !with_holes || called == "no hole", "{called}");
         let origin = Origin::HostFile(HostFile {
-            directory: directory.into(),
+            directory: Arc::new(directory.into()),
             name: name(called),
         });
         let node = Node::file(metadata(0o644), Source::new(bytes.len() as u64, origin));
@@ -305,7 +304,7 @@ fn zeros_are_blocks_unless_holes_are_asked_for() {
     let Kind::File(source) = &tree.node(id).kind else {
         panic!("it is a file");
     };
-    assert_eq!(source.data.as_deref(), Some(&[][..]));
+    assert_eq!(source.data.as_deref(), Some(&Vec::new()));
     let sparse = Image::of(tree, &tight());
     assert_eq!(full.size() - sparse.size(), 20 << 20);
 }

@@ -115,7 +115,7 @@ fn digest(directory: &Path, is_sparse: bool) -> String {
 }
 
 /// On a new filesystem of `kind`, which `mkfs` makes with the `option`.
-fn on_a_loop_device(kind: &str, option: &str, work: &mut dyn FnMut(&Path)) {
+pub(crate) fn on_a_loop_device(kind: &str, option: &str, work: &mut dyn FnMut(&Path)) {
     let host = temporary::directory();
     let disk = host.path().join("disk");
     File::create_new(&disk).unwrap().set_len(1 << 30).unwrap();

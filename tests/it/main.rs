@@ -40,6 +40,7 @@ mod profiles;
 mod random;
 mod readers;
 mod refused;
+mod sharing;
 mod sizes;
 mod support;
 mod tar;

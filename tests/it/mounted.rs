@@ -256,7 +256,7 @@ fn numbered(directory: &Path, called: &str, length: u64) -> Node {
         file.write_all_at(&(at + 1).to_le_bytes(), at).unwrap();
     }
     let origin = Origin::HostFile(HostFile {
-        directory: directory.into(),
+        directory: std::sync::Arc::new(directory.into()),
         name: name(called),
     });
     Node::file(metadata(0o644), Source::new(length, origin))

@@ -49,15 +49,16 @@ impl Recipe {
 }
 
 /// Data and holes in turn, in at most some thousand pieces.
-fn pattern(length: u64, data: u64, hole: u64) -> Arc<[Range<u64>]> {
+fn pattern(length: u64, data: u64, hole: u64) -> Arc<Vec<Range<u64>>> {
     const MOST: usize = 3000;
     let [data, hole] = [data, hole].map(|blocks| blocks * BLOCK_BYTES);
-    (0..)
+    let ranges = (0..)
         .map(|i| i * (data + hole))
         .take_while(|start| *start < length)
         .take(MOST)
         .map(|start| start..length.min(start + data))
-        .collect()
+        .collect();
+    Arc::new(ranges)
 }
 
 fn metadata() -> Metadata {

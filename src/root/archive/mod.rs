@@ -242,7 +242,7 @@ impl Unpacking {
             return Ok(());
         }
         let node = Node {
-            metadata: metadata(entry)?,
+            metadata: metadata(entry)?.into(),
             kind: self.kind(entry)?,
         };
         self.insert(parent, name, node, entry);
@@ -256,7 +256,7 @@ impl Unpacking {
             let first = self.offsets[there.index()];
             return Err(ArchiveFault::Duplicate { first });
         }
-        node.metadata = metadata(entry)?;
+        node.metadata = metadata(entry)?.into();
         self.unpacked.implied.remove(&there);
         self.offsets[there.index()] = entry.offset;
         Ok(())

@@ -79,7 +79,7 @@ fn tree(root: Metadata, steps: &[Step]) -> Tree {
             }
             continue;
         };
-        let metadata = metadata.clone();
+        let metadata = metadata.clone().into();
         let Ok(id) = tree.insert(parent, name, Node { metadata, kind }) else {
             continue;
         };
@@ -115,7 +115,7 @@ fn facts(tree: &Tree) -> BTreeMap<Vec<u8>, (Vec<u8>, Metadata, String)> {
             .collect();
         below.reverse();
         todo.extend(below);
-        facts.insert(path, (first, node.metadata.clone(), what));
+        facts.insert(path, (first, Metadata::clone(&node.metadata), what));
     }
     facts
 }

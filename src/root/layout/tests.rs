@@ -55,7 +55,7 @@ fn lines(tree: &Tree) -> Vec<String> {
     let mut lines = Vec::new();
     let mut todo = vec![(PathBuf::from("/"), Tree::ROOT)];
     while let Some((path, id)) = todo.pop() {
-        let Metadata { mode, gid, .. } = tree.node(id).metadata;
+        let Metadata { mode, gid, .. } = *tree.node(id).metadata;
         lines.push(format!("{} {mode:o} {gid}", path.display()));
         todo.extend(tree.entries(id).map(|(name, id)| (join(&path, name), id)));
     }

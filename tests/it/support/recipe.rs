@@ -60,7 +60,7 @@ impl Recipe {
     /// The tree.
     pub(crate) fn tree(&self) -> Tree {
         let mut root = sample::directory();
-        root.metadata = self.root.metadata(&root.kind);
+        root.metadata = self.root.metadata(&root.kind).into();
         let mut tree = Tree::new(root);
         let mut directories = vec![(Tree::ROOT, 0)];
         let mut files = Vec::new();
@@ -76,7 +76,14 @@ impl Recipe {
             }
             let kind = step.what.kind(number as u64);
             let metadata = step.look.metadata(&kind);
-            let Ok(id) = tree.insert(parent, name, Node { metadata, kind }) else {
+            let Ok(id) = tree.insert(
+                parent,
+                name,
+                Node {
+                    metadata: metadata.into(),
+                    kind,
+                },
+            ) else {
                 continue;
             };
             if !tree.node(id).is_directory() {

@@ -50,14 +50,14 @@ pub(crate) fn symlink(target: impl AsRef<[u8]>) -> Node {
 
 pub(crate) fn device(kind: fn(DeviceNumber) -> Kind, major: u32, minor: u32) -> Node {
     Node {
-        metadata: metadata(0o660),
+        metadata: metadata(0o660).into(),
         kind: kind(DeviceNumber { major, minor }),
     }
 }
 
 pub(crate) fn fifo() -> Node {
     Node {
-        metadata: metadata(0o600),
+        metadata: metadata(0o600).into(),
         kind: Kind::Fifo,
     }
 }
