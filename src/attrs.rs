@@ -57,6 +57,7 @@ attribute_set! {
         pub exports: Option<Vec<Text<SourcePath>>>,
         pub binary_caches: Option<Vec<BinaryCache>>,
         pub verify: Option<bool>,
+        pub deduplicate: Option<bool>,
         pub root: Option<Root>,
         pub only_store: Option<bool>,
         pub contents: Option<Vec<Content>>,

@@ -9,6 +9,7 @@ use std::{io, mem};
 use ring::digest;
 
 use crate::boot::{self, BootError};
+use crate::deduplicate::deduplicate;
 use crate::disk::{DiskError, PartitionLabel};
 use crate::fat::FatError;
 use crate::image::{
@@ -21,7 +22,7 @@ use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
 use crate::spec::{ContentItem, OutputDirectory, RootSpec, Spec};
 use crate::store::{
-    Closure, DatabaseError, GatherError, MismatchError, NarWatch, ScanError, ValidPath,
+    Closure, DatabaseError, GatherError, NarWatch, ScanError, ValidPath, WatchError,
 };
 use crate::tar::TarError;
 use crate::tree::Timestamp;
@@ -43,9 +44,9 @@ pub enum BuildError {
     /// What a boot loader needs could not be made.
     #[error(transparent)]
     Boot(#[from] BootError),
-    /// A store path is not what an input says of it.
+    /// A store path is not what an input says of it, or could not be read.
     #[error(transparent)]
-    Mismatch(#[from] MismatchError),
+    Watch(#[from] WatchError),
     /// The store's database could not be made.
     #[error(transparent)]
     Database(#[from] DatabaseError),
@@ -120,6 +121,10 @@ impl BuildError {
     }
 }
 
+/// Names that `deduplicate` gives a file: one is left for the name in `/nix/store/.links` that
+/// Nix gives it when it optimises the store, and without which it fails.
+const MOST_NAMES: u32 = ext4::MAX_LINKS - 1;
+
 /// Makes the image that `spec` asks for. On an error, an interrupt too, nothing is at
 /// the output's path.
 pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<(), BuildError> {
@@ -140,7 +145,7 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         contents.push(boot::place(files, &scanned, spec.time)?);
     }
     let volumes = Volumes::find(spec.kind, &scanned)?;
-    let watch = NarWatch::new(&closure, &mut scanned, spec.verify);
+    let mut watch = NarWatch::new(&closure, &mut scanned, spec.verify);
     let is_final = NarWatch::is_known_before(&closure);
     let mut records = Records::new(watch.draft(&closure), is_final);
     let nixos = match &spec.root {
@@ -157,6 +162,13 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     } else {
         root::tree(nixos.as_ref(), scanned, contents, registration, spec.time)?
     };
+    if spec.deduplicate {
+        begin("deduplicating")?;
+        let paths = closure.paths().map(|path| &path.path);
+        let store_paths = root::store_paths(&tree, paths, spec.only_store);
+        let equal = deduplicate(&mut tree, &store_paths, MOST_NAMES, &interrupt.0)?;
+        watch.read_by_itself(equal, &interrupt.0);
+    }
     if spec.sparse && !matches!(volumes, Volumes::Tar) {
         sparse::find_data(&mut tree)?;
     }
@@ -169,7 +181,9 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     begin("writing")?;
     let mut valid = Vec::new();
     let finish = || {
-        valid = watch.finish(&closure)?;
+        let found = watch.finish(&closure);
+        interrupt.check()?;
+        valid = found?;
         records.settle(&valid).map_err(BuildError::from)
     };
     image.write_watched(output.file(), &watch, finish, interrupt)?;
@@ -283,6 +297,7 @@ mod tests {
             },
             inputs: Vec::new(),
             verify: false,
+            deduplicate: false,
             kind: crate::spec::Kind::Ext4,
             root: None,
             contents: Vec::new(),

@@ -17,7 +17,7 @@
 //! 3. [`tree`] is the filesystem that we want, as a value, whose files have a
 //!    [`source`]; [`root`] is the policy of what stands in it, and [`records`] what it
 //!    says of its own store; [`boot`] makes what a boot loader finds in it. If asked for,
-//!    [`sparse`] finds the zeros in it.
+//!    [`deduplicate`] makes its equal files one, and [`sparse`] finds the zeros in it.
 //! 4. [`ext4`] turns a tree into [`image::Pieces`] by arithmetic alone: the exact
 //!    size is known before a byte is written. [`fat`] does so for a FAT filesystem, and [`tar`]
 //!    for an archive. [`disk`] makes one image of several, with tables that tell where each
@@ -30,6 +30,7 @@
 pub mod attrs;
 pub mod boot;
 pub mod build;
+pub mod deduplicate;
 pub mod directory;
 pub mod disk;
 pub mod error;

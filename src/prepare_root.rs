@@ -22,8 +22,8 @@ use crate::image::{Interrupt, WriteError};
 use crate::progress::Progress;
 use crate::root::{self, CHANNEL_PROFILE, Generations, NixosRoot, RootError, SYSTEM_PROFILE};
 use crate::store::{
-    self, Closure, DatabaseError, Form, GatherError, MismatchError, NarDigest, NarWatch, ScanError,
-    StorePath, ValidPath,
+    self, Closure, DatabaseError, Form, GatherError, NarDigest, NarWatch, ScanError, StorePath,
+    ValidPath, WatchError,
 };
 use crate::tree::Timestamp;
 
@@ -79,7 +79,7 @@ pub enum PrepareRootError {
     Database(#[from] DatabaseError),
     /// A store path is not what an input says of it.
     #[error(transparent)]
-    Mismatch(#[from] MismatchError),
+    Watch(#[from] WatchError),
     /// The target's store is the one to copy from.
     #[error(
         "{path} is not valid in the target's store, which is the store of this host: there is nothing to copy it from; give it as an export"

@@ -31,6 +31,8 @@ pub struct Spec {
     pub inputs: Vec<Form>,
     /// Whether the paths of the host's store are hashed while they are copied, and compared.
     pub verify: bool,
+    /// Whether equal files of store paths become hard links.
+    pub deduplicate: bool,
     /// What stands in the root of a NixOS, if it is one.
     pub root: Option<RootSpec>,
     /// What stands in the image beside the closure, in the order given.
@@ -243,6 +245,7 @@ impl Spec {
             output,
             inputs,
             verify: image.verify.unwrap_or(false),
+            deduplicate: image.deduplicate.unwrap_or(false),
             contents: image
                 .contents
                 .unwrap_or_default()

@@ -246,6 +246,39 @@ impl Tree {
         }
     }
 
+    /// Gives the names of one node to another, for each pair of `replaced`, and takes the
+    /// first of each pair out. The others have new places then.
+    ///
+    /// # Panics
+    ///
+    /// If the root is to be replaced, or if what replaces a node is replaced itself.
+    pub fn replace(&mut self, replaced: &[(NodeId, NodeId)]) -> Vec<Node> {
+        let mut by: Vec<_> = (0..self.nodes.len()).map(NodeId::at).collect();
+        for (old, new) in replaced {
+            assert!(*old != Self::ROOT, "the root of a tree has no name");
+            by[old.index()] = *new;
+        }
+        let mut places = Vec::with_capacity(by.len());
+        let mut kept = Vec::with_capacity(by.len() - replaced.len());
+        let mut removed = Vec::with_capacity(replaced.len());
+        for (index, node) in std::mem::take(&mut self.nodes).into_iter().enumerate() {
+            places.push(NodeId::at(kept.len()));
+            let stays = by[index].index() == index;
+            if stays { &mut kept } else { &mut removed }.push(node);
+        }
+        for node in &mut kept {
+            if let Kind::Directory(entries) = &mut node.kind {
+                for id in entries.values_mut() {
+                    let new = by[id.index()];
+                    assert!(by[new.index()] == new, "what replaces a node stays");
+                    *id = places[new.index()];
+                }
+            }
+        }
+        self.nodes = kept;
+        removed
+    }
+
     /// Puts the whole of `other` into the directory `parent`, its root as `name`.
     ///
     /// # Panics
@@ -519,5 +552,26 @@ mod tests {
         let inner = tree.lookup(grafted, &name(b"inner")).unwrap();
         assert!(tree.lookup(inner, &name(b"leaf")).is_some());
         assert_eq!(tree.len(), 5);
+    }
+
+    #[test]
+    fn a_node_that_is_replaced_leaves_its_names_to_another() {
+        let with_mode = |mode| Node::directory(Metadata::of_root(mode, Timestamp::from_seconds(1)));
+        let mut tree = Tree::new(directory());
+        let ids = [(b"a", 1), (b"b", 2), (b"c", 3), (b"d", 4)]
+            .map(|(n, mode)| tree.insert(Tree::ROOT, name(n), with_mode(mode)).unwrap());
+        let inner = tree.insert(ids[3], name(b"e"), with_mode(5)).unwrap();
+        let removed = tree.replace(&[(ids[1], ids[2]), (inner, ids[0])]);
+        let modes: Vec<_> = removed.iter().map(|node| node.metadata.mode).collect();
+        assert_eq!(modes, [2, 5]);
+        let found: Vec<_> = tree
+            .entries(Tree::ROOT)
+            .map(|(_, id)| tree.node(id).metadata.mode)
+            .collect();
+        assert_eq!(found, [1, 3, 3, 4]);
+        let d = tree.lookup(Tree::ROOT, &name(b"d")).unwrap();
+        let a = tree.lookup(Tree::ROOT, &name(b"a"));
+        assert_eq!(tree.lookup(d, &name(b"e")), a);
+        assert_eq!(tree.len(), 4);
     }
 }

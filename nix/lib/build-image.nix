@@ -18,6 +18,8 @@ context:
   binaryCaches ? [ ],
   # bool: whether store paths are hashed while they are copied, and compared with what Nix says.
   verify ? false,
+  # bool: whether equal files of store paths become hard links, as `nix-store --optimise` makes them.
+  deduplicate ? false,
 
   # null or { system ?; channel ?; shell ?; database ?; }: what stands in the root of a NixOS.
   root ? null,
@@ -91,6 +93,7 @@ derivation (
         contents = populated ++ import ./contents.nix "${function}: contents" contents;
         inherit
           verify
+          deduplicate
           registration
           time
           output

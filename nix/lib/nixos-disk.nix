@@ -28,6 +28,7 @@ let
     disk = [
       "binaryCaches"
       "compressionLevel"
+      "deduplicate"
       "exports"
       "selfCheck"
       "textGraphs"

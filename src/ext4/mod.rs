@@ -65,6 +65,9 @@ pub enum LayoutError {
     Size(#[from] SizeError),
 }
 
+/// Names that a file can have.
+pub const MAX_LINKS: u32 = Inventory::MAX_LINKS;
+
 /// The filesystem that holds `tree`, as large as `options` say or as small as they allow.
 ///
 /// `tree`'s root is a directory; it is given a `lost+found` if it has none.

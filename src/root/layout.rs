@@ -135,6 +135,29 @@ pub fn store_tree(scanned: Vec<(StorePath, Tree)>, mtime: Timestamp) -> Tree {
     store
 }
 
+/// The tops of `paths` in a tree that [`tree()`] made of them, or [`store_tree`] if it is of the
+/// `only_store`.
+///
+/// # Panics
+///
+/// If it was made of others.
+pub fn store_paths<'a>(
+    tree: &Tree,
+    paths: impl Iterator<Item = &'a StorePath>,
+    only_store: bool,
+) -> Vec<NodeId> {
+    let lookup = |parent, name: &str| {
+        let there = tree.lookup(parent, &self::name(name));
+        there.expect("the tree has every path of the closure")
+    };
+    let store = if only_store {
+        Tree::ROOT
+    } else {
+        lookup(lookup(Tree::ROOT, "nix"), "store")
+    };
+    paths.map(|path| lookup(store, path.base_name())).collect()
+}
+
 fn store_metadata(mtime: Timestamp) -> Metadata {
     Metadata {
         gid: STORE_GROUP,

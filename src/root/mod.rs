@@ -16,6 +16,6 @@ pub use archive::{ArchiveError, ArchiveFault};
 pub use contents::{ContentsError, Placed, file, place};
 pub use generation::Generations;
 pub use glob::GlobError;
-pub use layout::{Part, RootError, contents_tree, store_tree, tree};
+pub use layout::{Part, RootError, contents_tree, store_paths, store_tree, tree};
 pub use nixos::{CHANNEL_PROFILE, NIXOS_MARK, NixosError, NixosRoot, Profile, SYSTEM_PROFILE};
 pub use shell::ShellError;

@@ -58,7 +58,7 @@ fn what_is_not_given_has_its_default() {
 fn what_is_null_has_its_default() {
     let nulls = spec(json!({
         "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
-        "verify": null, "root": null, "onlyStore": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
+        "verify": null, "deduplicate": null, "root": null, "onlyStore": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
         "imageName": null, "outputFiles": null, "disk": null, "container": null, "compression": null, "compressionLevel": null, "selfCheck": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
@@ -194,10 +194,10 @@ fn boot_files_are_taken_for_each_loader() {
 fn every_form_of_a_closure_is_taken() {
     let path = format!("/nix/store/{}-a", "a".repeat(32));
     let spec = spec(json!({
-        "textGraphs": ["/nix/store/x-graph"], "exports": ["/x.closure"], "verify": true,
+        "textGraphs": ["/nix/store/x-graph"], "exports": ["/x.closure"], "verify": true, "deduplicate": true,
         "binaryCaches": [{ "cache": "/cache", "paths": [path] }],
     }));
-    assert!(spec.verify);
+    assert!(spec.verify && spec.deduplicate);
     let [
         Form::TextGraph(graph),
         Form::Export(export),

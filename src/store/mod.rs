@@ -40,4 +40,4 @@ pub use scan::{ScanError, scan, scan_closure};
 pub use spool::SpoolError;
 pub use stream::StreamError;
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};
-pub use watch::NarWatch;
+pub use watch::{NarWatch, WatchError};

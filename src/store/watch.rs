@@ -1,22 +1,41 @@
 //! Hashes of store paths, found out while their contents are copied.
 //!
 //! Every byte is read once: whoever copies it shows it to a [`NarWatch`], which knows what
-//! stands between the contents in a NAR, and so has the NAR's hash at the end.
+//! stands between the contents in a NAR, and so has the NAR's hash at the end. What nobody
+//! copies, since an equal file is copied, the watch reads by itself.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::vec;
+
+use rayon::prelude::*;
 
 use super::nar::{self, HashingWriter, Writer};
 use super::{
     Closure, ClosurePath, Content, MismatchError, NarDigest, NarHash, StorePath, ValidPath,
 };
-use crate::source::{Mark, Watch};
+use crate::source::{Mark, ReadError, Source, Watch};
 use crate::tree::{Kind, Name, NodeId, Tree};
 
 /// A watch over the store paths whose hashes nobody knows, or that must be checked.
 #[derive(Debug)]
 pub struct NarWatch {
     streams: Vec<Stream>,
+}
+
+/// A store path of which nothing can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// It is not what an input says of it.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
+    /// It could not be read where nobody copies it.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Somebody asked to stop that.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// One store path.
@@ -38,6 +57,12 @@ struct Hashing {
     open: Option<OpenFile>,
     /// Files that were begun.
     files: u32,
+    /// Files that nobody shows, by their numbers.
+    unshown: BTreeMap<u32, Source>,
+    /// Stops that they are read.
+    stop: Arc<AtomicBool>,
+    /// Why not all that came was hashed.
+    failure: Option<WatchError>,
 }
 
 /// What a NAR consists of beside contents.
@@ -58,6 +83,9 @@ struct OpenFile {
     /// Bytes that came.
     at: u64,
 }
+
+/// Bytes that are read at once.
+const CHUNK: u64 = 1 << 18;
 
 /// Zeros for what nobody shows, since it is a hole.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
@@ -82,6 +110,26 @@ impl NarWatch {
             }
         }
         Self { streams }
+    }
+
+    /// Reads those of `sources` that are marked by itself, when their turn comes: nobody will
+    /// show them. `stop` may stop that.
+    ///
+    /// # Panics
+    ///
+    /// If one of them was marked by another watch.
+    pub fn read_by_itself(
+        &mut self,
+        sources: impl IntoIterator<Item = Source>,
+        stop: &Arc<AtomicBool>,
+    ) {
+        for source in sources {
+            let Some(mark) = source.mark else { continue };
+            let hashing = &mut self.streams[mark.stream as usize].hashing;
+            let hashing = hashing.get_mut().unwrap_or_else(PoisonError::into_inner);
+            hashing.unshown.insert(mark.part, source);
+            hashing.stop = stop.clone();
+        }
     }
 
     /// What Nix's database will know of each path of `closure`. Of a path whose hash is not
@@ -111,22 +159,32 @@ impl NarWatch {
         closure.paths().all(|path| path.nar.is_some())
     }
 
-    /// What Nix's database will know, when all contents have been seen. Of several
-    /// mismatches, the first in path order is reported.
-    pub fn finish(&self, closure: &Closure) -> Result<Vec<ValidPath>, MismatchError> {
+    /// What Nix's database will know, when all contents have been seen. Of several errors,
+    /// the first in path order is reported.
+    ///
+    /// # Panics
+    ///
+    /// If `closure` is another than the one that is watched.
+    pub fn finish(&self, closure: &Closure) -> Result<Vec<ValidPath>, WatchError> {
+        // What nobody showed and stands last in its path is read now, on all threads.
+        let digests: Vec<_> = self.streams.par_iter().map(Stream::finish).collect();
+        let mut digests = digests.into_iter();
         self.with_streams(closure)
-            .map(|(path, stream)| path.settle(stream.map(Stream::finish)))
+            .map(|(path, stream)| {
+                let found = stream.map(|_| digests.next().expect("each stream has a path"));
+                Ok(path.settle(found.transpose()?)?)
+            })
             .collect()
     }
 
     /// What Nix's database will know of `path`, one of the closure, when its contents have
     /// been seen; others may be on their way.
-    pub fn finish_path(&self, path: &ClosurePath) -> Result<ValidPath, MismatchError> {
+    pub fn finish_path(&self, path: &ClosurePath) -> Result<ValidPath, WatchError> {
         let place = self
             .streams
             .binary_search_by(|stream| stream.path.cmp(&path.path));
         let stream = place.ok().map(|index| &self.streams[index]);
-        path.settle(stream.map(Stream::finish))
+        Ok(path.settle(stream.map(Stream::finish).transpose()?)?)
     }
 
     /// The paths of `closure`, each with its stream, if it is watched.
@@ -172,7 +230,7 @@ impl Stream {
         }
     }
 
-    fn finish(&self) -> NarDigest {
+    fn finish(&self) -> Result<NarDigest, WatchError> {
         let mut hashing = self.hashing.lock().unwrap_or_else(PoisonError::into_inner);
         hashing.finish()
     }
@@ -213,12 +271,22 @@ impl Hashing {
             parts: parts.into_iter(),
             open: None,
             files: 0,
+            unshown: BTreeMap::new(),
+            stop: Arc::default(),
+            failure: None,
         }
     }
 
+    /// Sees a part of a file. After a failure no hash is right, and nothing more is seen.
     fn see(&mut self, number: u32, start: u64, bytes: &[u8]) {
+        if self.failure.is_none() {
+            self.failure = self.add(number, start, bytes).err();
+        }
+    }
+
+    fn add(&mut self, number: u32, start: u64, bytes: &[u8]) -> Result<(), WatchError> {
         while self.open.as_ref().is_none_or(|file| file.number < number) {
-            assert!(self.next(), "a stream has as many parts as were marked");
+            assert!(self.next()?, "a stream has as many parts as were marked");
         }
         self.fill_to(start);
         self.writer.content(bytes).expect(TAKES_ALL);
@@ -229,25 +297,29 @@ impl Hashing {
             "parts come in their order"
         );
         file.at += bytes.len() as u64;
+        Ok(())
     }
 
-    fn finish(&mut self) -> NarDigest {
-        while self.next() {}
+    fn finish(&mut self) -> Result<NarDigest, WatchError> {
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        while self.next()? {}
         let done = Writer::new(HashingWriter::default()).expect(TAKES_ALL);
         let (hash, size) = std::mem::replace(&mut self.writer, done).finish().finish();
-        NarDigest { hash, size }
+        Ok(NarDigest { hash, size })
     }
 
     /// Ends the file that is open, and goes on to the end of the next part or the beginning
     /// of its content. False if there is none.
-    fn next(&mut self) -> bool {
+    fn next(&mut self) -> Result<bool, WatchError> {
         if let Some(file) = &self.open {
             self.fill_to(file.length);
             self.writer.end_file().expect(TAKES_ALL);
             self.open = None;
         }
         let Some(part) = self.parts.next() else {
-            return false;
+            return Ok(false);
         };
         match part {
             Part::BeginDirectory => self.writer.begin_directory(),
@@ -255,18 +327,35 @@ impl Hashing {
             Part::Symlink(target) => self.writer.symlink(&target),
             Part::EndDirectory => self.writer.end_directory(),
             Part::File { executable, length } => {
-                let number = self.files;
-                self.files += 1;
-                self.open = Some(OpenFile {
-                    number,
-                    length,
-                    at: 0,
-                });
-                self.writer.begin_file(executable, length)
+                let begun = self.writer.begin_file(executable, length);
+                self.open(length)?;
+                begun
             }
         }
         .expect(TAKES_ALL);
-        true
+        Ok(true)
+    }
+
+    /// Opens the next file, and reads it if nobody will show it.
+    fn open(&mut self, length: u64) -> Result<(), WatchError> {
+        let number = self.files;
+        self.files += 1;
+        let mut at = 0;
+        if let Some(source) = self.unshown.remove(&number) {
+            let mut buffer = Vec::new();
+            while at < length {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(WatchError::Interrupted);
+                }
+                let bytes = CHUNK.min(length - at);
+                buffer.resize(usize::try_from(bytes).expect("a chunk is in memory"), 0);
+                source.read_at(at, &mut buffer)?;
+                self.writer.content(&buffer).expect(TAKES_ALL);
+                at += bytes;
+            }
+        }
+        self.open = Some(OpenFile { number, length, at });
+        Ok(())
     }
 
     /// Zeros, up to the byte `end` of the open file.
@@ -283,10 +372,12 @@ impl Hashing {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::source::Source;
+    use crate::source::{HostFile, Origin};
     use crate::store::nar::samples::{make, samples};
     use crate::store::{Input, Member, scan};
     use crate::tree::Timestamp;
@@ -308,12 +399,24 @@ mod tests {
         Closure::new([input]).unwrap()
     }
 
-    /// Shows all marked files of `tree`, in pieces of `step` bytes.
-    fn show(tree: &Tree, watch: &NarWatch, step: u64) {
-        for event in nar::walk(tree) {
-            let nar::Event::File { source, .. } = event else {
+    fn sources(tree: &Tree) -> impl Iterator<Item = &Source> {
+        nar::walk(tree).filter_map(|event| match event {
+            nar::Event::File { source, .. } => Some(source),
+            _ => None,
+        })
+    }
+
+    fn every_other_file(tree: &Tree) -> Vec<Source> {
+        sources(tree).step_by(2).cloned().collect()
+    }
+
+    /// Shows the marked files of `tree` that are not among `unshown`, in pieces of `step`
+    /// bytes.
+    fn show(tree: &Tree, watch: &NarWatch, step: u64, unshown: &[Source]) {
+        for source in sources(tree) {
+            if unshown.iter().any(|unshown| unshown.mark == source.mark) {
                 continue;
-            };
+            }
             let mut start = 0;
             while start < source.length {
                 let length = step.min(source.length - start);
@@ -336,9 +439,11 @@ mod tests {
             let closure = closure_of(&tree);
             let path = closure.paths().next().unwrap().path.clone();
             let mut trees = [(path, tree)];
-            let watch = NarWatch::new(&closure, &mut trees, false);
+            let mut watch = NarWatch::new(&closure, &mut trees, false);
             let draft = watch.draft(&closure);
-            show(&trees[0].1, &watch, step);
+            let unshown = every_other_file(&trees[0].1);
+            watch.read_by_itself(unshown.clone(), &Arc::default());
+            show(&trees[0].1, &watch, step, &unshown);
             let valid = watch.finish(&closure).unwrap();
             let (hash, size) = nar::nar_hash(&top).unwrap();
             prop_assert_eq!((valid[0].nar_hash, valid[0].nar_size), (hash, size));
@@ -362,6 +467,57 @@ mod tests {
         watch.see(mark, 200_000, &[7]);
         let valid = watch.finish(&closure).unwrap();
         assert_eq!(valid[0].nar_hash, nar::nar_hash(&top).unwrap().0);
+    }
+
+    /// A watch over the file `bytes`, and the tree.
+    fn watched(bytes: &[u8]) -> (Closure, Tree, NarWatch) {
+        let metadata = crate::tree::Metadata::of_root(0o444, Timestamp::from_seconds(1));
+        let tree = Tree::new(crate::tree::Node::file(metadata, Source::bytes(bytes)));
+        let closure = closure_of(&tree);
+        let path = closure.paths().next().unwrap().path.clone();
+        let mut trees = [(path, tree)];
+        let watch = NarWatch::new(&closure, &mut trees, false);
+        let [(_, tree)] = trees;
+        (closure, tree, watch)
+    }
+
+    /// The content of a tree that is a file, as if it lay at `origin`.
+    fn moved(tree: &Tree, origin: Origin) -> Source {
+        let Kind::File(source) = &tree.node(Tree::ROOT).kind else {
+            unreachable!("it is a file")
+        };
+        Source {
+            origin,
+            ..source.clone()
+        }
+    }
+
+    #[test]
+    fn what_is_not_copied_is_read_and_an_error_of_that_is_told() {
+        let host_file = HostFile {
+            directory: PathBuf::from("/no/where").into(),
+            name: Name::new("file").unwrap(),
+        };
+        let (closure, tree, mut watch) = watched(b"content");
+        let missing = moved(&tree, Origin::HostFile(host_file));
+        watch.read_by_itself([missing], &Arc::default());
+        let error = watch.finish(&closure).unwrap_err();
+        assert!(
+            matches!(&error, WatchError::Read(error) if error.to_string().contains("/no/where/file")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_request_to_stop_ends_reading() {
+        let (closure, tree, mut watch) = watched(b"content");
+        let Kind::File(source) = &tree.node(Tree::ROOT).kind else {
+            unreachable!("it is a file")
+        };
+        let stop = Arc::new(AtomicBool::new(true));
+        watch.read_by_itself([source.clone()], &stop);
+        let error = watch.finish(&closure).unwrap_err();
+        assert!(matches!(error, WatchError::Interrupted), "{error}");
     }
 
     #[test]
@@ -390,8 +546,10 @@ mod tests {
         let unwatched = NarWatch::new(&closure, &mut trees, false);
         assert_eq!(unwatched.finish(&closure).unwrap()[0].nar_size, 5);
         let watch = NarWatch::new(&closure, &mut trees, true);
-        show(&trees[0].1, &watch, 1);
-        let error = watch.finish(&closure).unwrap_err();
+        show(&trees[0].1, &watch, 1, &[]);
+        let WatchError::Mismatch(error) = watch.finish(&closure).unwrap_err() else {
+            panic!("it was read")
+        };
         assert_eq!(error.expected.0.size, 5);
         assert_eq!(error.found.1, "the store of this host");
     }

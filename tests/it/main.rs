@@ -10,6 +10,7 @@
 mod boot_disks;
 mod boot_readers;
 mod containers;
+mod deduplicate;
 mod determinism;
 mod disks;
 mod exact;

@@ -60,6 +60,7 @@ import ./failures.nix {
       exports = [ ];
       binaryCaches = [ ];
       verify = false;
+      deduplicate = false;
       contents = [ ];
       registration = true;
       time = 1;
@@ -99,6 +100,7 @@ import ./failures.nix {
       registration = false;
       selfCheck = true;
       verify = true;
+      deduplicate = true;
       time = 7;
       uuid = "00000000-0000-4000-8000-000000000000";
     }) [ "contents" ];
@@ -109,6 +111,7 @@ import ./failures.nix {
       exports = [ ];
       binaryCaches = [ ];
       verify = true;
+      deduplicate = true;
       registration = false;
       time = 7;
       output = "directory";

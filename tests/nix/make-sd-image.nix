@@ -43,6 +43,7 @@ import ./failures.nix {
       exports = [ ];
       binaryCaches = [ ];
       verify = false;
+      deduplicate = false;
       contents = [ ];
       bootFiles = [ ];
       onlyStore = false;
@@ -137,6 +138,7 @@ import ./failures.nix {
           profile = "legacy-uboot";
           selfCheck = true;
           verify = true;
+          deduplicate = true;
           time = 7;
         };
         request = requestOf arguments;
@@ -147,6 +149,7 @@ import ./failures.nix {
           imageName
           selfCheck
           verify
+          deduplicate
           time
           ;
         inherit (request.disk) id;
@@ -165,6 +168,7 @@ import ./failures.nix {
       imageName = "sd-image/nixos-sd-image.img";
       selfCheck = true;
       verify = true;
+      deduplicate = true;
       time = 7;
       id = "0xdeadbeef";
       start = 16777216;

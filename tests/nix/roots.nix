@@ -207,12 +207,13 @@ import ./failures.nix {
           compressImage = true;
           freeBytes = 0;
           verify = true;
+          deduplicate = true;
           e2fsprogs = throw "e2fsprogs";
         };
       in
       {
         inherit (image) name;
-        inherit (image.nix2image) verify compression;
+        inherit (image.nix2image) verify deduplicate compression;
         inherit (image.nix2image.ext4) label freeBytes;
         closure = image.exportReferencesGraph.closure == [
           "${bash}"
@@ -222,6 +223,7 @@ import ./failures.nix {
     expected = {
       name = "root.img.zst";
       verify = true;
+      deduplicate = true;
       compression = "zstd";
       label = "root";
       freeBytes = 0;

@@ -1,0 +1,163 @@
+//! Making equal files one, as `nix-store --optimise` does, so that an image has their
+//! content once and a name for each.
+//!
+//! Files are equal if they have the same bytes and the same metadata: Nix hashes the NAR of a
+//! file, so for it too the executable bit counts. What is equal is found by content alone.
+//! Asking the host which files are one there already would make the image depend on
+//! whether somebody optimised its store.
+
+use std::cmp::Reverse;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+
+use crate::source::{ReadError, Source};
+use crate::tree::{Kind, NodeId, Tree};
+
+/// Bytes that are read at once.
+const CHUNK: u64 = 1 << 18;
+
+/// Lets equal files below `tops`, each of which has one name, be one file: the first of them,
+/// in the order of `tops` and of a walk over each, which has at most `most_names`. The next
+/// equal file then stays and takes the names of those after it. Empty files stay as they are.
+///
+/// The contents that are no longer in the tree are returned. Of several errors, the first in
+/// that order is reported. Once `stop` is set, no more is read and nothing becomes one.
+///
+/// # Panics
+///
+/// If a file below `tops` is late.
+pub fn deduplicate(
+    tree: &mut Tree,
+    tops: &[NodeId],
+    most_names: u32,
+    stop: &AtomicBool,
+) -> Result<Vec<Source>, ReadError> {
+    let hashed = hash_all(tree, alike(files(tree, tops)), stop)?;
+    if stop.load(Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    let removed = tree.replace(&duplicates(tree, hashed, most_names));
+    let sources = removed.into_iter().filter_map(|node| match node.kind {
+        Kind::File(source) => Some(source),
+        _ => None,
+    });
+    Ok(sources.collect())
+}
+
+/// A regular file that may be equal to another.
+#[derive(Clone, Copy, Debug)]
+struct File {
+    length: u64,
+    mode: u16,
+    /// Files before it.
+    rank: u32,
+    node: NodeId,
+}
+
+/// A file and the hash of its content.
+type Hashed = ([u8; blake3::OUT_LEN], File);
+
+/// The files below `tops` that are not empty, in order. Depth costs no stack.
+fn files(tree: &Tree, tops: &[NodeId]) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut todo: Vec<NodeId> = tops.iter().rev().copied().collect();
+    while let Some(id) = todo.pop() {
+        let node = tree.node(id);
+        match &node.kind {
+            Kind::File(source) if source.length > 0 => files.push(File {
+                length: source.length,
+                mode: node.metadata.mode,
+                rank: u32::try_from(files.len()).expect("nodes have numbers of 32 bits"),
+                node: id,
+            }),
+            _ => {
+                let below = todo.len();
+                todo.extend(tree.entries(id).map(|(_, id)| id));
+                todo[below..].reverse();
+            }
+        }
+    }
+    files
+}
+
+/// Those of `files` that share their length and mode with another, the largest first: so no
+/// thread begins with a large one when the others are done.
+fn alike(mut files: Vec<File>) -> Vec<File> {
+    let key = |file: &File| (Reverse(file.length), file.mode, file.rank);
+    files.par_sort_unstable_by_key(key);
+    files
+        .chunk_by(|a, b| (a.length, a.mode) == (b.length, b.mode))
+        .filter(|group| group.len() > 1)
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// Hashes each of `files` once, on all threads.
+fn hash_all(tree: &Tree, files: Vec<File>, stop: &AtomicBool) -> Result<Vec<Hashed>, ReadError> {
+    let results: Vec<_> = files
+        .into_par_iter()
+        .with_max_len(1)
+        .map_init(Vec::new, |buffer, file| {
+            let Kind::File(source) = &tree.node(file.node).kind else {
+                unreachable!("only regular files were collected")
+            };
+            hash(source, buffer, stop)
+                .map(|hash| (hash, file))
+                .map_err(|error| (file.rank, error))
+        })
+        .collect();
+    let mut hashed = Vec::with_capacity(results.len());
+    let mut first: Option<(u32, ReadError)> = None;
+    for result in results {
+        match result {
+            Ok(file) => hashed.push(file),
+            Err(error) if first.as_ref().is_none_or(|first| error.0 < first.0) => {
+                first = Some(error);
+            }
+            Err(_) => {}
+        }
+    }
+    first.map_or(Ok(hashed), |(_, error)| Err(error))
+}
+
+/// The hash of a content, or of a part of it once `stop` is set.
+fn hash(
+    source: &Source,
+    buffer: &mut Vec<u8>,
+    stop: &AtomicBool,
+) -> Result<[u8; blake3::OUT_LEN], ReadError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut at = 0;
+    while at < source.length && !stop.load(Ordering::Relaxed) {
+        let length = CHUNK.min(source.length - at);
+        buffer.resize(usize::try_from(length).expect("a chunk is in memory"), 0);
+        source.read_at(at, buffer)?;
+        hasher.update(buffer);
+        at += length;
+    }
+    Ok(hasher.finalize().into())
+}
+
+/// The files that another stands for, each with that one.
+fn duplicates(tree: &Tree, mut files: Vec<Hashed>, most_names: u32) -> Vec<(NodeId, NodeId)> {
+    let key = |(hash, file): &Hashed| (*hash, file.length, file.mode, file.rank);
+    files.par_sort_unstable_by_key(key);
+    let mut duplicates = Vec::new();
+    let equal = |(hash_a, a): &Hashed, (hash_b, b): &Hashed| {
+        (hash_a, a.length) == (hash_b, b.length)
+            && tree.node(a.node).metadata == tree.node(b.node).metadata
+    };
+    for group in files.chunk_by(equal) {
+        for group in group.chunks(most_names.max(1) as usize) {
+            let (_, kept) = group[0];
+            let others = group[1..].iter();
+            duplicates.extend(others.map(|(_, file)| (file.node, kept.node)));
+        }
+    }
+    duplicates
+}
+
+#[cfg(test)]
+mod tests;
