@@ -7,7 +7,7 @@
 //! whether somebody optimised its store.
 
 use std::cmp::Reverse;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -16,6 +16,9 @@ use crate::tree::{Kind, NodeId, Tree};
 
 /// Bytes that are read at once.
 const CHUNK: u64 = 1 << 18;
+
+/// Bytes of a file that is not read among its neighbours, but before smaller ones.
+const LARGE: u64 = 1 << 20;
 
 /// Lets equal files below `tops`, each of which has one name, be one file: the first of them,
 /// in the order of `tops` and of a walk over each, which has at most `most_names`. The next
@@ -33,7 +36,7 @@ pub fn deduplicate(
     most_names: u32,
     stop: &AtomicBool,
 ) -> Result<Vec<Source>, ReadError> {
-    let hashed = hash_all(tree, alike(files(tree, tops)), stop)?;
+    let hashed = hash_all(tree, &alike(files(tree, tops)), stop)?;
     if stop.load(Ordering::Relaxed) {
         return Ok(Vec::new());
     }
@@ -81,45 +84,45 @@ fn files(tree: &Tree, tops: &[NodeId]) -> Vec<File> {
     files
 }
 
-/// Those of `files` that share their length and mode with another, the largest first: so no
-/// thread begins with a large one when the others are done.
+/// Those of `files` that share their length and mode with another, in the order in which they
+/// are read: large ones before smaller ones, so that no thread begins with one when the others
+/// are done, and many small ones as they lie.
 fn alike(mut files: Vec<File>) -> Vec<File> {
-    let key = |file: &File| (Reverse(file.length), file.mode, file.rank);
-    files.par_sort_unstable_by_key(key);
-    files
+    files.par_sort_unstable_by_key(|file| (file.length, file.mode));
+    let mut alike: Vec<File> = files
         .chunk_by(|a, b| (a.length, a.mode) == (b.length, b.mode))
         .filter(|group| group.len() > 1)
         .flatten()
         .copied()
-        .collect()
+        .collect();
+    alike.par_sort_unstable_by_key(|file| (Reverse(file.length / LARGE), file.rank));
+    alike
 }
 
 /// Hashes each of `files` once, on all threads.
-fn hash_all(tree: &Tree, files: Vec<File>, stop: &AtomicBool) -> Result<Vec<Hashed>, ReadError> {
-    let results: Vec<_> = files
-        .into_par_iter()
-        .with_max_len(1)
-        .map_init(Vec::new, |buffer, file| {
+fn hash_all(tree: &Tree, files: &[File], stop: &AtomicBool) -> Result<Vec<Hashed>, ReadError> {
+    let next = AtomicUsize::new(0);
+    let of_threads = rayon::broadcast(|_| {
+        let mut buffer = Vec::new();
+        let mut hashed = Vec::new();
+        let mut failed = Vec::new();
+        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
             let Kind::File(source) = &tree.node(file.node).kind else {
                 unreachable!("only regular files were collected")
             };
-            hash(source, buffer, stop)
-                .map(|hash| (hash, file))
-                .map_err(|error| (file.rank, error))
-        })
-        .collect();
-    let mut hashed = Vec::with_capacity(results.len());
-    let mut first: Option<(u32, ReadError)> = None;
-    for result in results {
-        match result {
-            Ok(file) => hashed.push(file),
-            Err(error) if first.as_ref().is_none_or(|first| error.0 < first.0) => {
-                first = Some(error);
+            match hash(source, &mut buffer, stop) {
+                Ok(hash) => hashed.push((hash, *file)),
+                Err(error) => failed.push((file.rank, error)),
             }
-            Err(_) => {}
         }
+        (hashed, failed)
+    });
+    let (hashed, failed): (Vec<_>, Vec<_>) = of_threads.into_iter().unzip();
+    let failed = failed.into_iter().flatten();
+    match failed.min_by_key(|(rank, _)| *rank) {
+        Some((_, error)) => Err(error),
+        None => Ok(hashed.concat()),
     }
-    first.map_or(Ok(hashed), |(_, error)| Err(error))
 }
 
 /// The hash of a content, or of a part of it once `stop` is set.

@@ -90,7 +90,11 @@ fn first_is_the_order_of_the_tops_and_in_each_depth_first() {
     let first = put(&mut tree, a, "deep", file(0o444, Source::bytes(*b"equal")));
     let marks: Vec<_> = files(&tree, &[x, y]).iter().map(|file| file.node).collect();
     assert_eq!(marks[0], first);
-    let hashed = hash_all(&tree, alike(files(&tree, &[x, y])), &AtomicBool::new(false));
+    let hashed = hash_all(
+        &tree,
+        &alike(files(&tree, &[x, y])),
+        &AtomicBool::new(false),
+    );
     let pairs = duplicates(&tree, hashed.unwrap(), NO_LIMIT);
     assert_eq!(pairs, [(marks[1], first), (marks[2], first)]);
 }

@@ -275,14 +275,13 @@ fn every_form_of_a_closure_gives_the_same_image_of_equal_files() {
     let top = Nix::Machine.build(&["--expr", &two_store_paths()]);
     let forms = Forms::of(&top);
     assert_eq!(forms.paths().len(), 2);
-    let of = |attributes: Value| deduplicated(attributes);
-    let graph = Direct::new(of(json!({ "selfCheck": true })), forms.paths());
+    let graph = Direct::new(deduplicated(json!({ "selfCheck": true })), forms.paths());
     run(&mut graph.builder_after(&[]));
     let image = built::copied(&graph.out());
     let expected = digest(&image);
     for (name, mut form) in forms.attributes() {
         form["selfCheck"] = json!(true);
-        let derivation = Direct::without_graphs(&of(form));
+        let derivation = Direct::without_graphs(&deduplicated(form));
         run(&mut derivation.builder_after(&[]));
         assert_eq!(digest(&derivation.out()), expected, "{name}");
     }
@@ -351,7 +350,7 @@ fn a_disk_has_equal_files_once() {
     let store = Store::new();
     let disk = json!({
         "kind": "disk", "verify": true, "selfCheck": true,
-        "disk": { "table": "mbr", "id": "0x2178694e", "partitions": [{ "content": { "ext4": {} } }] },
+        "disk": { "table": "mbr", "id": "0x2178694e", "partitions": [{ "type": "linux", "content": { "ext4": {} } }] },
     });
     let sizes = [deduplicated(disk.clone()), disk].map(|disk| {
         let image = store.built(disk, 2);

@@ -368,19 +368,21 @@ import ./failures.nix {
         image = imageOf {
           compressImage = true;
           compressionLevel = 5;
+          deduplicate = true;
           baseName = "host";
           name = "host-image";
         };
       in
       {
         inherit (image) name;
-        inherit (image.nix2image) imageName compression compressionLevel;
+        inherit (image.nix2image) imageName compression compressionLevel deduplicate;
       };
     expected = {
       name = "host-image";
       imageName = "host.img.zst";
       compression = "zstd";
       compressionLevel = 5;
+      deduplicate = true;
     };
   };
 
