@@ -140,8 +140,8 @@ fn an_executable_file_is_another_than_one_that_is_not() {
 #[test]
 fn files_that_differ_in_any_metadata_stay() {
     let mut tree = files_of(&[("a", b"equal")]);
-    let mut other = file(0o444, Source::bytes(*b"equal"));
-    other.metadata.mtime = Timestamp::from_seconds(2);
+    let metadata = Metadata::of_root(0o444, Timestamp::from_seconds(2));
+    let other = Node::file(metadata, Source::bytes(*b"equal"));
     put(&mut tree, Tree::ROOT, "b", other);
     assert_eq!(same(&deduplicated(tree, NO_LIMIT)), "a b");
 }
