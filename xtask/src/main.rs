@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick | --forms |
-//! --containers]`.
+//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick]
+//! [--report | --forms | --containers | --settings]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
 //! missing. Results go to stdout, what is being done to stderr.
@@ -30,37 +30,34 @@ usage: cargo xtask COMMAND
   build          the static binary; its path is the last line on stdout
   test [--full]  everything that proves the project; --full adds what is longer
   demo           an image of a small closure, made by a real nix-build in its sandbox
-  bench [--quick | --forms | --containers]
+  bench [--quick] [--report | --forms | --containers | --settings]
                  our speed and memory beside others', as a table; --quick on less,
+                 --report with plots, and into docs/performance.md,
                  --forms of one closure in all its forms alone,
-                 --containers of one closure in all containers alone";
+                 --containers of one closure in all containers alone,
+                 --settings of one closure with settings for smaller images alone";
+
+type Command = dyn Fn(&Workspace) -> anyhow::Result<()>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let command: fn(&Workspace) -> anyhow::Result<()> = match arguments[..] {
-        ["build"] => builder::command,
-        ["test"] => |workspace| proof::command(workspace, proof::Extent::Usual),
-        ["test", "--full"] => |workspace| proof::command(workspace, proof::Extent::Full),
-        ["demo"] => demo::command,
-        ["bench"] => |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::All),
-        ["bench", "--quick"] => {
-            |workspace| bench::command(workspace, bench::Size::Quick, bench::Rows::All)
-        }
-        ["bench", "--forms"] => {
-            |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::Forms)
-        }
-        ["bench", "--containers"] => {
-            |workspace| bench::command(workspace, bench::Size::Full, bench::Rows::Containers)
+    let command: Box<Command> = match &arguments[..] {
+        ["build"] => Box::new(builder::command),
+        ["test"] => Box::new(|workspace| proof::command(workspace, proof::Extent::Usual)),
+        ["test", "--full"] => Box::new(|workspace| proof::command(workspace, proof::Extent::Full)),
+        ["demo"] => Box::new(demo::command),
+        ["bench", flags @ ..] => {
+            let Some(request) = bench::Request::parse(flags) else {
+                return misused();
+            };
+            Box::new(move |workspace| bench::command(workspace, request))
         }
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return misused(),
     };
     match Workspace::find().and_then(|workspace| command(&workspace)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,4 +66,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn misused() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
 }

@@ -76,9 +76,14 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
 /// For the measurements, beside what the demo needs.
 pub(crate) const FOR_BENCH: &[Prerequisite] = &[
     program("bash", "bash"),
+    program("cmp", "diffutils"),
     program("debugfs", "e2fsprogs"),
+    program("findmnt", "util-linux"),
     program("git", "git"),
+    program("mkfs.btrfs", "btrfs-progs"),
     program("mkfs.vfat", "dosfstools"),
+    program("mkfs.xfs", "xfsprogs"),
+    program("mount", "mount"),
     program("parted", "parted"),
     program("qemu-img", "qemu-utils"),
     program("time", "time"),

@@ -1,6 +1,6 @@
 //! A closure in each container, beside the program that would make it of the raw image.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -146,11 +146,37 @@ pub(super) fn prepare(
         .write_file(row.attrs(DISK), disk(plain).to_string())?;
     let status = nix2image(tools, &row.attrs(PLAIN))
         .env("TMPDIR", tools.scratch.path())
+        .stderr(Stdio::null())
         .status()
         .context("running our builder")?;
     ensure!(status.success(), "our builder failed: {status}");
     std::fs::rename(tools.image(), tools.raw_image())?;
     Ok(())
+}
+
+/// Whether one thread and two make the same zstd of the closure, byte by byte.
+pub(super) fn is_the_same_at_any_thread_count(tools: &Tools, row: &Row) -> Result<bool> {
+    std::fs::create_dir(tools.work())?;
+    let one = tools.scratch.path().join("one-thread");
+    for cores in ["1", "2"] {
+        let status = nix2image(tools, &row.attrs(ZSTD))
+            .env("NIX_BUILD_CORES", cores)
+            .stderr(Stdio::null())
+            .status()
+            .context("running our builder")?;
+        ensure!(status.success(), "our builder failed: {status}");
+        if cores == "1" {
+            std::fs::rename(tools.image(), &one)?;
+        }
+    }
+    let compared = Command::new("cmp")
+        .arg("--silent")
+        .args([&one, &tools.image()])
+        .status()?;
+    std::fs::remove_file(&one)?;
+    std::fs::remove_file(tools.image())?;
+    std::fs::remove_dir_all(tools.work())?;
+    Ok(compared.success())
 }
 
 /// Attributes of a disk with the filesystem that `plain` ask for.

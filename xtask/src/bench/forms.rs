@@ -90,20 +90,15 @@ pub(super) const FORMS: &[Peer] = &[
     },
 ];
 
-/// Makes all forms of `paths`, the closure of the row, with attributes that ask for an
+/// Makes all forms of the row's closure, with attributes that ask for an
 /// image of each; `plain` are those of the graph.
-pub(super) fn prepare(
-    workspace: &Workspace,
-    row: &Row,
-    paths: &[&str],
-    plain: &Value,
-) -> Result<()> {
+pub(super) fn prepare(workspace: &Workspace, row: &Row, plain: &Value) -> Result<()> {
     let shell = &workspace.shell;
     let directory = row.forms();
     shell.remove_path(&directory)?;
     shell.create_dir(&directory)?;
     let file = |form| directory.join(form);
-    let top = &row.top;
+    let (top, paths) = (&row.top, &row.paths);
 
     let registration = shell.read_file(&row.registration)?;
     shell.write_file(file(TEXT_GRAPH), as_text_graph(&registration)?)?;

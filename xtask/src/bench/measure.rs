@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::Size;
 use super::peers::{Peer, Role, Tools};
 use super::rows::Row;
+use super::stores;
 
 /// One run.
 pub(super) struct Run {
@@ -20,10 +21,16 @@ pub(super) struct Run {
     /// Of all cores, in user and kernel mode.
     pub(super) cpu_seconds: f64,
     pub(super) outcome: Outcome,
+    /// What passes before the first byte of an image is written, if it says when.
+    before_writing: Option<Duration>,
     /// Of the largest process.
     pub(super) peak_bytes: u64,
-    /// That the image takes on tmpfs.
+    /// The length of the image.
+    pub(super) image_length: u64,
+    /// That the image takes of its filesystem, and nothing else had before.
     pub(super) image_bytes: u64,
+    /// That were read from the disk, if none of them was in memory.
+    pub(super) read_bytes: Option<u64>,
 }
 
 pub(super) enum Outcome {
@@ -41,7 +48,7 @@ pub(super) enum Outcome {
 pub(super) struct Runs(Vec<Run>);
 
 /// All peers of a row, with their runs.
-pub(super) type Measured = [(&'static Peer, Runs)];
+pub(super) struct Measured(pub(super) Vec<(&'static Peer, Runs)>);
 
 /// What timeout(1) ends with when it had to stop the command.
 const STOPPED: i32 = 124;
@@ -54,42 +61,36 @@ pub(super) fn run(
     size: Size,
     is_first: bool,
 ) -> Result<Run> {
-    let warm_up = tools.warm_up(&row.list(peer.reads)).status()?;
-    ensure!(warm_up.success(), "the reading before a run failed");
-    remove(&tools.image())?;
-    fs::create_dir(tools.work())?;
+    make_ready(tools, row, peer)?;
+    let read_before = read_bytes(row)?;
+    let free_before = free_bytes(tools, row)?;
 
     let usage = tools.scratch.path().join("usage");
-    let errors = tools.scratch.path().join("errors");
     let mut command = timed(&(peer.command)(tools, row), tools, size, &usage);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(fs::File::create(&errors)?);
+        .stderr(Stdio::piped());
     let begin = Instant::now();
-    let status = command
-        .status()
+    let mut child = command
+        .spawn()
         .with_context(|| format!("running {}", peer.name))?;
+    let said = child.stderr.take().context("stderr is piped")?;
+    let (before_writing, last_line) = listen(said, begin)?;
+    let status = child.wait()?;
     let elapsed = begin.elapsed();
 
     let mut outcome = match status.code() {
         Some(0) => Outcome::Done,
         Some(STOPPED) => Outcome::Stopped,
-        _ => {
-            let errors = fs::read(&errors)?;
-            let errors = String::from_utf8_lossy(&errors);
-            Outcome::Failed(
-                errors
-                    .trim()
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim()
-                    .into(),
-            )
-        }
+        _ => Outcome::Failed(last_line),
     };
-    let image_bytes = fs::metadata(tools.image()).map_or(0, |image| image.blocks() * 512);
+    let read_bytes = read_bytes(row)?.zip(read_before);
+    let image = fs::metadata(tools.image());
+    let image_bytes = match free_bytes(tools, row)?.zip(free_before) {
+        Some((after, before)) => before.saturating_sub(after),
+        None => image.as_ref().map_or(0, |image| image.blocks() * 512),
+    };
     let is_filesystem = !matches!(peer.role, Role::Limit | Role::Part | Role::Contained);
     if is_first && is_filesystem && matches!(outcome, Outcome::Done) && !is_clean(&tools.image())? {
         outcome = Outcome::Unclean;
@@ -102,9 +103,61 @@ pub(super) fn run(
         elapsed,
         cpu_seconds,
         outcome,
+        before_writing,
         peak_bytes: peak_kib << 10,
+        image_length: image.map_or(0, |image| image.len()),
         image_bytes,
+        read_bytes: read_bytes.map(|(after, before)| after - before),
     })
+}
+
+/// Makes the place empty, and reads all that will be read; or forgets all of it.
+fn make_ready(tools: &Tools, row: &Row, peer: &Peer) -> Result<()> {
+    match &row.store {
+        Some(store) if row.is_cold => store.chill()?,
+        _ => {
+            let warm_up = tools.warm_up(&row.list(peer.reads)).status()?;
+            ensure!(warm_up.success(), "the reading before a run failed");
+        }
+    }
+    remove(&tools.image())?;
+    fs::create_dir(tools.work())?;
+    Ok(())
+}
+
+/// Bytes that were read from the row's own disk, if they are counted.
+fn read_bytes(row: &Row) -> Result<Option<u64>> {
+    let store = row.store.as_ref().filter(|_| row.is_cold);
+    store.map(stores::Store::read_bytes).transpose()
+}
+
+/// Free bytes of the filesystem of the image, if that can share blocks.
+fn free_bytes(tools: &Tools, row: &Row) -> Result<Option<u64>> {
+    let path = row.tools.as_ref().map(|_| tools.scratch.path());
+    path.map(stores::free_bytes).transpose()
+}
+
+/// Reads what a run says until it ends: when it began to write, and the last line.
+fn listen(said: impl Read, begin: Instant) -> Result<(Option<Duration>, String)> {
+    let mut before_writing = None;
+    let mut last = String::new();
+    for line in BufReader::new(said).split(b'\n') {
+        let line = line?;
+        if before_writing.is_none() && line.starts_with(b"@nix ") && says_writing(&line[5..]) {
+            before_writing = Some(begin.elapsed());
+        }
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            text.trim().clone_into(&mut last);
+        }
+    }
+    Ok((before_writing, last))
+}
+
+/// Whether this is what Nix reads when the phase of writing begins.
+fn says_writing(message: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(message)
+        .is_ok_and(|message| message["phase"] == "writing")
 }
 
 /// `command` under time(1), whose own memory is next to nothing, and timeout(1).
@@ -160,15 +213,16 @@ impl Runs {
         self.0.push(run);
     }
 
-    /// How often it runs in all: less often if it is slow, once if it fails.
-    pub(super) fn wanted(&self, size: Size) -> usize {
-        const SLOW: Duration = Duration::from_secs(5);
+    /// How often `peer` runs in all, of `rounds`: less often if it is slow, once if it fails.
+    pub(super) fn wanted(&self, peer: &Peer, rounds: usize) -> usize {
+        const SLOW: Duration = Duration::from_secs(12);
         const VERY_SLOW: Duration = Duration::from_secs(15);
+        let is_claimed = matches!(peer.role, Role::Ours | Role::Limit);
         match self.0.first() {
             Some(run) if !matches!(run.outcome, Outcome::Done) => 1,
-            Some(run) if run.elapsed > VERY_SLOW => 1,
-            Some(run) if run.elapsed > SLOW => 3,
-            _ => size.rounds(),
+            Some(run) if run.elapsed > VERY_SLOW && !is_claimed => 1,
+            Some(run) if run.elapsed > SLOW => rounds.min(3),
+            _ => rounds,
         }
     }
 
@@ -196,6 +250,12 @@ impl Runs {
         middle.filter(|_| self.0.iter().all(is_done))
     }
 
+    /// How long it took until it was stopped, if it was.
+    pub(super) fn stopped(&self) -> Option<Duration> {
+        let run = self.first()?;
+        matches!(run.outcome, Outcome::Stopped).then_some(run.elapsed)
+    }
+
     /// The median of what they took of all cores.
     pub(super) fn cpu_seconds(&self) -> f64 {
         let mut seconds: Vec<_> = self.0.iter().map(|run| run.cpu_seconds).collect();
@@ -203,8 +263,52 @@ impl Runs {
         seconds.get(seconds.len() / 2).copied().unwrap_or(0.0)
     }
 
+    /// Which part of the time passes before the first byte is written: the median.
+    pub(super) fn share_before_writing(&self) -> Option<f64> {
+        let share = |run: &Run| {
+            let before = run.before_writing?;
+            Some(before.as_secs_f64() / run.elapsed.as_secs_f64())
+        };
+        let mut shares = self.0.iter().map(share).collect::<Option<Vec<_>>>()?;
+        shares.sort_unstable_by(f64::total_cmp);
+        shares.get(shares.len() / 2).copied()
+    }
+
+    /// The most of all runs.
     pub(super) fn peak_bytes(&self) -> u64 {
         self.0.iter().map(|run| run.peak_bytes).max().unwrap_or(0)
+    }
+
+    /// The most that the image took in any run.
+    pub(super) fn image_bytes(&self) -> u64 {
+        self.0.iter().map(|run| run.image_bytes).max().unwrap_or(0)
+    }
+
+    /// The most that were read from the disk in any run, if they were counted.
+    pub(super) fn read_bytes(&self) -> Option<u64> {
+        self.0.iter().filter_map(|run| run.read_bytes).max()
+    }
+}
+
+impl Measured {
+    /// The runs of the peer `name`.
+    pub(super) fn of(&self, name: &str) -> Option<&Runs> {
+        let (_, runs) = self.0.iter().find(|(peer, _)| peer.name == name)?;
+        Some(runs)
+    }
+
+    /// The median of the peer `name`, in seconds.
+    pub(super) fn seconds(&self, name: &str) -> Option<f64> {
+        Some(self.of(name)?.median()?.as_secs_f64())
+    }
+
+    /// The runs of the fastest of a role.
+    pub(super) fn fastest(&self, role: Role) -> Option<&Runs> {
+        let peers = self.0.iter().filter(|(peer, _)| peer.role == role);
+        let timed = peers.filter_map(|(_, runs)| Some((runs.median()?, runs)));
+        timed
+            .min_by_key(|(median, _)| *median)
+            .map(|(_, runs)| runs)
     }
 }
 
@@ -226,5 +330,22 @@ impl fmt::Display for Outcome {
             Self::Failed(why) => write!(f, "failed: {why}"),
             Self::Unclean => f.write_str("done, but e2fsck finds errors"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_beginning_of_writing_and_the_last_line_are_heard() {
+        let said = "@nix {\"action\":\"setPhase\",\"phase\":\"scanning\"}\n\
+                    @nix {\"action\":\"setPhase\",\"phase\":\"writing\"}\n error: all\n\n";
+        let (before, last) = listen(said.as_bytes(), Instant::now()).unwrap();
+        assert!(before.is_some());
+        assert_eq!(last, "error: all");
+        let (before, last) = listen(&b"writing\n"[..], Instant::now()).unwrap();
+        assert!(before.is_none());
+        assert_eq!(last, "writing");
     }
 }

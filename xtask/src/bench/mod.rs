@@ -1,30 +1,52 @@
 //! `cargo xtask bench`: our builder beside others, and beside the limit, in one run.
 //!
-//! The rows are real store paths. What is made of them stands on tmpfs and is removed
-//! when it has been measured. Rounds are interleaved, so that whatever else the machine
-//! does meets all.
+//! The rows are store paths. What is made of them stands on tmpfs, unless a row is about
+//! another filesystem, and is removed when it has been measured. Rounds are interleaved, so
+//! that whatever else the machine does meets all.
 
 mod claims;
 mod containers;
 mod forms;
+mod kinds;
+mod made;
 mod measure;
 mod peers;
+mod plot;
+mod report;
 mod rows;
+mod series;
+mod smaller;
+mod start;
+mod stores;
 mod table;
 
-use anyhow::{Context as _, Result};
+use std::path::Path;
+
+use anyhow::Result;
 
 use crate::builder;
 use crate::prerequisites::{self, FOR_BENCH, FOR_BUILD, FOR_DEMO};
 use crate::step::step;
 use crate::workspace::Workspace;
-use measure::Runs;
+use claims::{Claim, Done, Results};
+use kinds::Kind;
+use measure::{Measured, Runs};
 use peers::{Peer, Tools};
-use rows::{Kind, Row};
+use report::Report;
+use rows::Row;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    size: Size,
+    rows: Rows,
+    /// Whether plots are made too, and all is written to the documentation.
+    is_report: bool,
+}
 
 /// How much is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Size {
+enum Size {
     /// Small rows, for work on the bench itself.
     Quick,
     /// What `docs/performance.md` shows.
@@ -33,60 +55,100 @@ pub(crate) enum Size {
 
 /// Which rows are measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rows {
+enum Rows {
     All,
     /// The closure in its forms alone.
     Forms,
     /// The closure in containers alone.
     Containers,
-}
-
-impl Rows {
-    fn hold(self, kind: Kind) -> bool {
-        match self {
-            Self::All => true,
-            Self::Forms => matches!(kind, Kind::Forms),
-            Self::Containers => matches!(kind, Kind::Containers),
-        }
-    }
+    /// The closure with smaller settings alone.
+    Settings,
 }
 
 /// Where everything is written that is measured.
 const TMPFS: &str = "/dev/shm";
 
-/// Measures all, and prints the table as it grows; below it, what we claim of forms,
-/// of containers and of the database.
-pub(crate) fn command(workspace: &Workspace, size: Size, rows: Rows) -> Result<()> {
+/// Measures all, and prints the table as it grows; below it, what settings save, and what
+/// we claim.
+pub(crate) fn command(workspace: &Workspace, request: Request) -> Result<()> {
     step("install what is missing", || {
         prerequisites::ensure(workspace, &[FOR_BUILD, FOR_DEMO, FOR_BENCH])
     })?;
     let tools = tools(workspace)?;
-    println!("{}", table::head(workspace, size, rows)?);
-    let mut claims = Vec::new();
-    for kind in rows::KINDS.into_iter().filter(|kind| rows.hold(*kind)) {
+    stores::keep_mounts_private()?;
+    let report = measure_rows(workspace, &tools, request)?;
+    if request.is_report {
+        report.write(workspace)?;
+    }
+    Ok(())
+}
+
+fn measure_rows(workspace: &Workspace, tools: &Tools, request: Request) -> Result<Report> {
+    let size = request.size;
+    let mut report = Report {
+        circumstances: table::circumstances(workspace, request)?,
+        table: vec![table::HEAD.into()],
+        ..Report::default()
+    };
+    println!("{}\n\n{}", report.circumstances, table::HEAD);
+
+    let mut results = Results::default();
+    let mut claims = of_no_row(workspace, tools, request)?;
+    let mut beside = Vec::new();
+    for kind in request.rows.kinds(request.is_report) {
         let row = step(&format!("prepare {}", kind.name(size)), || {
-            rows::prepare(workspace, &tools, kind, size)
+            rows::prepare(workspace, tools, kind, size)
         })?;
         let measured = step(&format!("measure {}", row.name), || {
-            measure(&tools, &row, kind.peers(), size)
-        });
-        step("clean up", || row.clean_up(workspace, &tools))?;
+            let measured = measure_all(tools, &row, kind.peers(), size)?;
+            if kind == Kind::Containers {
+                beside.push(claims::of_thread_counts(tools, &row)?);
+            }
+            if request.is_report {
+                let series = series::measure(workspace, tools, kind, &row, size)?;
+                report
+                    .plots
+                    .extend(series.iter().flat_map(series::Series::plots));
+            }
+            Ok(measured)
+        })?;
         // At once: a later row may fail, or be interrupted.
-        let measured = measured?;
-        println!("{}", table::lines(&row, &measured));
-        match kind {
-            Kind::Forms => claims.extend(claims::of_forms(&measured)),
-            Kind::Containers => claims.extend(claims::of_containers(&measured)),
-            Kind::Closure | Kind::CrowdedDirectory | Kind::LargeFiles => {}
+        let lines = table::lines(&row, &measured);
+        println!("{lines}");
+        report.table.push(lines);
+        if kind == Kind::Settings {
+            report.sizes = table::sizes(&measured);
         }
+        results.0.push(Done {
+            kind,
+            content: row.content,
+            measured,
+        });
+        step("clean up", || row.clean_up(workspace, tools))?;
     }
-    if rows != Rows::Containers {
+    claims.splice(0..0, claims::of_rows(&results));
+    claims.extend(beside);
+    if !report.sizes.is_empty() {
+        println!("\n{}", report.sizes);
+    }
+    let lines: Vec<_> = claims.iter().map(Claim::line).collect();
+    println!("\n- {}", lines.join("\n- "));
+    report.measures = table::measures(&claims);
+    Ok(report)
+}
+
+/// What is measured without store paths.
+fn of_no_row(workspace: &Workspace, tools: &Tools, request: Request) -> Result<Vec<Claim>> {
+    let mut claims = Vec::new();
+    if request.rows == Rows::All {
+        claims.push(step("start", || claims::of_start(tools))?);
+    }
+    if matches!(request.rows, Rows::All | Rows::Forms) {
         claims.extend(step("make databases", || {
-            claims::of_databases(workspace, &tools)
+            claims::of_databases(workspace, tools)
         })?);
     }
-    println!("\n- {}", claims.join("\n- "));
-    Ok(())
+    Ok(claims)
 }
 
 fn tools(workspace: &Workspace) -> Result<Tools> {
@@ -95,10 +157,7 @@ fn tools(workspace: &Workspace) -> Result<Tools> {
     let peers = step("build the peers", || {
         builder::compile(workspace, "nix2image-peers")
     })?;
-    let scratch = tempfile::Builder::new()
-        .prefix("nix2image-bench-")
-        .tempdir_in(TMPFS)
-        .with_context(|| format!("making a directory in {TMPFS}"))?;
+    let scratch = peers::scratch(Path::new(TMPFS))?;
     Ok(Tools {
         path: workspace.shell.var_os("PATH").unwrap_or_default(),
         builder,
@@ -108,40 +167,81 @@ fn tools(workspace: &Workspace) -> Result<Tools> {
     })
 }
 
-/// The runs of each of `peers`.
-fn measure(
-    tools: &Tools,
-    row: &Row,
-    peers: &'static [Peer],
-    size: Size,
-) -> Result<Vec<(&'static Peer, Runs)>> {
+/// The runs of each of `peers`, written to where the row wants it.
+fn measure_all(tools: &Tools, row: &Row, peers: &'static [Peer], size: Size) -> Result<Measured> {
+    let tools = row.tools.as_ref().unwrap_or(tools);
     let mut all: Vec<_> = peers.iter().map(|peer| (peer, Runs::default())).collect();
-    for round in 0..size.rounds() {
+    for round in 0..row.rounds {
         for (peer, runs) in &mut all {
-            if round < runs.wanted(size) {
+            if round < runs.wanted(peer, row.rounds) {
                 let run = measure::run(tools, row, peer, size, round == 0)?;
                 eprintln!("    round {}: {}: {run}", round + 1, peer.name);
                 runs.add(run);
             }
         }
     }
-    Ok(all)
+    Ok(Measured(all))
+}
+
+impl Request {
+    /// What the arguments of `cargo xtask bench` ask for.
+    pub(crate) fn parse(arguments: &[&str]) -> Option<Self> {
+        let mut request = Self {
+            size: Size::Full,
+            rows: Rows::All,
+            is_report: false,
+        };
+        for argument in arguments {
+            match *argument {
+                "--quick" => request.size = Size::Quick,
+                "--report" => request.is_report = true,
+                "--forms" => request.rows = Rows::Forms,
+                "--containers" => request.rows = Rows::Containers,
+                "--settings" => request.rows = Rows::Settings,
+                _ => return None,
+            }
+        }
+        // The documentation shows all rows.
+        (!request.is_report || request.rows == Rows::All).then_some(request)
+    }
+
+    /// The command that asks for it.
+    fn command(self) -> String {
+        let rows = match self.rows {
+            Rows::All => "",
+            Rows::Forms => " --forms",
+            Rows::Containers => " --containers",
+            Rows::Settings => " --settings",
+        };
+        let size = if self.size == Size::Quick {
+            " --quick"
+        } else {
+            ""
+        };
+        let report = if self.is_report { " --report" } else { "" };
+        format!("cargo xtask bench{size}{rows}{report}")
+    }
 }
 
 impl Size {
-    /// How often each peer runs, unless it is slow.
-    fn rounds(self) -> usize {
-        match self {
-            Self::Quick => 3,
-            Self::Full => 5,
-        }
-    }
-
     /// Seconds after which a run is stopped.
     fn patience_seconds(self) -> u64 {
         match self {
             Self::Quick => 20,
             Self::Full => 60,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_of_all_rows() {
+        let request = Request::parse(&["--report", "--quick"]).unwrap();
+        assert_eq!(request.command(), "cargo xtask bench --quick --report");
+        assert!(Request::parse(&["--report", "--forms"]).is_none());
+        assert!(Request::parse(&["--fast"]).is_none());
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 use super::forms;
@@ -34,56 +35,76 @@ pub(super) enum Role {
     Contained,
 }
 
+/// Who is measured, as the claims about them name them.
+pub(super) mod names {
+    pub(in crate::bench) const OURS: &str = "**nix2image**";
+    pub(in crate::bench) const MKEXT4: &str = "mkext4 0.0.3";
+    pub(in crate::bench) const MKE2FS: &str = "`mke2fs -d`, of a copy made before";
+    pub(in crate::bench) const NIXPKGS_TODAY: &str =
+        "nixpkgs' steps of today: cp, mkfs -d, fsck, resize2fs";
+    pub(in crate::bench) const NIXPKGS_FIRST: &str = "nixpkgs' first steps: mkfs, debugfs, fsck";
+    pub(in crate::bench) const COPYING: &str = "limit, pieces of 1 MiB";
+    pub(in crate::bench) const WALK: &str = "the limit's walk alone";
+}
+
+const OURS: Peer = Peer {
+    name: names::OURS,
+    role: Role::Ours,
+    reads: Source::StorePaths,
+    command: |tools, row| nix2image(tools, &row.attrs(forms::PLAIN)),
+};
+
+const LARGE_PIECES: Peer = Peer {
+    name: names::COPYING,
+    role: Role::Limit,
+    reads: Source::StorePaths,
+    command: |tools, row| limit(tools, row, "pieces-1024"),
+};
+
+const SMALL_PIECES: Peer = Peer {
+    name: "limit, pieces of 256 KiB",
+    role: Role::Limit,
+    reads: Source::StorePaths,
+    command: |tools, row| limit(tools, row, "pieces-256"),
+};
+
+const COPY_FILE_RANGE: Peer = Peer {
+    name: "limit, `copy_file_range`",
+    role: Role::Limit,
+    reads: Source::StorePaths,
+    command: |tools, row| limit(tools, row, "copy_file_range"),
+};
+
 /// Those of a row of store paths.
 pub(super) const PEERS: &[Peer] = &[
+    OURS,
     Peer {
-        name: "**nix2image**",
-        role: Role::Ours,
-        reads: Source::StorePaths,
-        command: |tools, row| nix2image(tools, &row.attrs(forms::PLAIN)),
-    },
-    Peer {
-        name: "mkext4 0.0.3",
+        name: names::MKEXT4,
         role: Role::Other,
         reads: Source::StorePaths,
         command: mkext4,
     },
     Peer {
-        name: "`mke2fs -d`, of a copy made before",
+        name: names::MKE2FS,
         role: Role::Other,
         reads: Source::Copy,
         command: mke2fs,
     },
     Peer {
-        name: "nixpkgs' steps of today: cp, mkfs -d, fsck, resize2fs",
+        name: names::NIXPKGS_TODAY,
         role: Role::Other,
         reads: Source::StorePaths,
         command: |tools, row| script(tools, row, "nixpkgs-today.sh"),
     },
     Peer {
-        name: "nixpkgs' first steps: mkfs, debugfs, fsck",
+        name: names::NIXPKGS_FIRST,
         role: Role::OtherWithoutSpaces,
         reads: Source::StorePaths,
         command: |tools, row| script(tools, row, "nixpkgs-first.sh"),
     },
-    Peer {
-        name: "limit, pieces of 1 MiB",
-        role: Role::Limit,
-        reads: Source::StorePaths,
-        command: |tools, row| limit(tools, row, "pieces-1024"),
-    },
-    Peer {
-        name: "limit, pieces of 256 KiB",
-        role: Role::Limit,
-        reads: Source::StorePaths,
-        command: |tools, row| limit(tools, row, "pieces-256"),
-    },
-    Peer {
-        name: "limit, `copy_file_range`",
-        role: Role::Limit,
-        reads: Source::StorePaths,
-        command: |tools, row| limit(tools, row, "copy_file_range"),
-    },
+    LARGE_PIECES,
+    SMALL_PIECES,
+    COPY_FILE_RANGE,
     Peer {
         name: "limit, `sendfile`",
         role: Role::Limit,
@@ -98,6 +119,32 @@ pub(super) const PEERS: &[Peer] = &[
     },
 ];
 
+/// Those of a row on which all others would take many minutes.
+pub(super) const ALONE: &[Peer] = &[OURS, LARGE_PIECES, SMALL_PIECES];
+
+/// Those of a row whose image stands beside what is read.
+pub(super) const COPYING: &[Peer] = &[
+    OURS,
+    LARGE_PIECES,
+    // Where it shares blocks it does not copy, so it is no limit of copying.
+    Peer {
+        role: Role::Part,
+        ..COPY_FILE_RANGE
+    },
+];
+
+/// Those of a row of which nothing is in memory.
+pub(super) const COLD: &[Peer] = &[
+    OURS,
+    LARGE_PIECES,
+    Peer {
+        name: names::WALK,
+        role: Role::Part,
+        reads: Source::StorePaths,
+        command: |tools, row| limit(tools, row, "walk"),
+    },
+];
+
 /// Where the programs are, and where they write.
 pub(super) struct Tools {
     /// PATH.
@@ -108,11 +155,22 @@ pub(super) struct Tools {
     pub(super) peers: PathBuf,
     /// The directory of the scripts.
     pub(super) scripts: PathBuf,
-    /// On tmpfs.
+    /// On tmpfs, unless it is said where.
     pub(super) scratch: TempDir,
 }
 
 impl Tools {
+    /// The same, writing to `directory`.
+    pub(super) fn on(&self, directory: &Path) -> Result<Self> {
+        Ok(Self {
+            path: self.path.clone(),
+            builder: self.builder.clone(),
+            peers: self.peers.clone(),
+            scripts: self.scripts.clone(),
+            scratch: scratch(directory)?,
+        })
+    }
+
     /// The file that a peer makes.
     pub(super) fn image(&self) -> PathBuf {
         self.scratch.path().join("image")
@@ -134,6 +192,14 @@ impl Tools {
         command.arg("read").arg(list).arg(self.image());
         command
     }
+}
+
+/// A directory in `directory` for images.
+pub(super) fn scratch(directory: &Path) -> Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix("nix2image-bench-")
+        .tempdir_in(directory)
+        .with_context(|| format!("making a directory in {}", directory.display()))
 }
 
 /// As Nix runs a builder: with its attributes in a file, and a place for temporary files.

@@ -1,40 +1,22 @@
 //! What is measured on: store paths, with all that a peer needs to know of them.
 
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use xshell::cmd;
 
-use super::peers::{PEERS, Peer, Tools};
+use super::kinds::Kind;
+use super::peers::Tools;
+use super::stores::Store;
 use super::{Size, TMPFS};
-use super::{containers, forms};
+use super::{containers, forms, smaller};
 use crate::workspace::Workspace;
 use crate::{closure, nix};
-
-/// A row of the table.
-#[derive(Clone, Copy)]
-pub(super) enum Kind {
-    Closure,
-    CrowdedDirectory,
-    LargeFiles,
-    /// The closure again, in each form in which one can be given.
-    Forms,
-    /// The closure again, in each container.
-    Containers,
-}
-
-pub(super) const KINDS: [Kind; 5] = [
-    Kind::Closure,
-    Kind::CrowdedDirectory,
-    Kind::LargeFiles,
-    Kind::Forms,
-    Kind::Containers,
-];
 
 /// What a peer reads.
 #[derive(Clone, Copy)]
@@ -52,34 +34,43 @@ pub(super) enum Source {
 /// Store paths, ready to be measured on.
 pub(super) struct Row {
     pub(super) name: String,
-    /// The store path that refers to all others.
+    /// The store path that refers to all others, if Nix made them.
     pub(super) top: String,
     /// As `nix-store --dump-db` writes it.
     pub(super) registration: PathBuf,
     /// A copy of the store paths, as they stand in an image; there if a peer reads it.
     pub(super) staged: PathBuf,
     pub(super) content: Content,
-    pub(super) store_paths: usize,
-    /// The store path that was made for the row.
-    synthetic: Option<String>,
+    pub(super) paths: Vec<String>,
+    /// How often each peer runs, unless it is slow.
+    pub(super) rounds: usize,
+    /// Whether what is read must not be in memory.
+    pub(super) is_cold: bool,
+    /// Where images are written, if not on tmpfs. Dropped before `store`.
+    pub(super) tools: Option<Tools>,
+    /// What stands at `/nix/store`, if not what Nix has there.
+    pub(super) store: Option<Store>,
     /// On the disk, for all that peers are given.
     directory: PathBuf,
 }
 
 /// What store paths consist of.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Content {
     pub(super) entries: u64,
+    pub(super) files: u64,
     /// Of files.
     pub(super) bytes: u64,
     /// Of the blocks of files.
+    pub(super) file_block_bytes: u64,
+    /// Of the blocks of files and directories.
     block_bytes: u64,
     /// Names with a space in them.
     pub(super) names_with_space: u64,
 }
 
 const BLOCK_BYTES: u64 = 4096;
-const MIB: u64 = 1 << 20;
+pub(super) const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 /// A store path as `exportReferencesGraph` describes it.
@@ -97,55 +88,71 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
     let shell = &workspace.shell;
     let directory = workspace.target.join("bench");
     shell.create_dir(&directory)?;
-    let (top, synthetic) = match kind {
-        Kind::Closure | Kind::Forms | Kind::Containers => {
-            (system_closure(workspace, &directory, size)?, None)
-        }
-        Kind::CrowdedDirectory | Kind::LargeFiles => {
-            let path = synthetic(workspace, &directory, kind, size)?;
-            (path.clone(), Some(path))
-        }
-    };
-    let paths = cmd!(shell, "nix-store --query --requisites {top}")
-        .quiet()
-        .read()?;
-    let mut paths: Vec<&str> = paths.lines().collect();
-    paths.sort_unstable();
-    let paths = &paths[..];
-    let registration = cmd!(shell, "nix-store --dump-db {paths...}")
-        .quiet()
-        .read()?;
-    let attrs = json!({
-        "outputs": { "out": tools.image() },
-        "exportReferencesGraph": { "closure": [top] },
-        "closure": parse_registration(&registration)?,
-        "nix2image": { "version": 1, "graphs": ["closure"], "ext4": { "label": "nixos" } },
-    });
 
-    let mut content = Content::default();
-    for path in paths {
-        content.count(Path::new(path))?;
-    }
-    let row = Row {
+    let mut row = Row {
         name: kind.name(size),
-        top,
+        top: String::new(),
         registration: directory.join("registration"),
-        content,
-        store_paths: paths.len(),
-        synthetic,
+        content: Content::default(),
+        paths: Vec::new(),
+        rounds: kind.rounds(size),
+        is_cold: kind == Kind::Cold,
+        tools: None,
+        store: None,
         staged: directory.join("staged"),
-        directory,
+        directory: directory.clone(),
     };
-    shell.write_file(row.list(Source::StorePaths), paths.join("\n"))?;
-    shell.write_file(&row.registration, registration)?;
-    shell.write_file(row.attrs(forms::PLAIN), attrs.to_string())?;
-    match kind {
-        Kind::Forms => forms::prepare(workspace, &row, paths, &attrs)?,
-        Kind::Containers => containers::prepare(workspace, tools, &row, &attrs)?,
-        Kind::Closure | Kind::CrowdedDirectory | Kind::LargeFiles => row.stage(workspace, paths)?,
+    let registration = if let Some(shape) = kind.shape(size) {
+        let bytes = shape.store_paths * shape.files * shape.size.most();
+        let on = kind
+            .filesystem()
+            .map(|filesystem| (filesystem, roomy(bytes)));
+        let store = row.store.insert(Store::new(&directory, on)?);
+        row.paths = shape.make(&store.paths())?;
+        row.top.clone_from(&row.paths[0]);
+        row.paths.iter().map(|path| unregistered(path)).collect()
+    } else {
+        row.top = system_closure(workspace, &directory, size)?;
+        let top = &row.top;
+        let query = cmd!(shell, "nix-store --query --requisites {top}");
+        row.paths = query.quiet().read()?.lines().map(str::to_owned).collect();
+        row.paths.sort_unstable();
+        let paths = &row.paths;
+        let dump = cmd!(shell, "nix-store --dump-db {paths...}")
+            .quiet()
+            .read()?;
+        if let Some(filesystem) = kind.filesystem() {
+            let bytes = Content::of(paths)?.block_bytes;
+            let on = Some((filesystem, roomy(bytes)));
+            let copy = row.store.insert(Store::new(&directory, on)?).paths();
+            cmd!(shell, "cp -a -t {copy} {paths...}").quiet().run()?;
+        }
+        dump
+    };
+    if let Some(store) = &row.store {
+        store.bind()?;
+        if kind.writes_beside() {
+            row.tools = Some(tools.on(store.root())?);
+        }
     }
-    row.check_memory()?;
+    let image = row.tools.as_ref().unwrap_or(tools).image();
+    let attrs = row.describe(workspace, &image, &registration)?;
+    match kind {
+        Kind::Forms => forms::prepare(workspace, &row, &attrs)?,
+        Kind::Containers => containers::prepare(workspace, tools, &row, &attrs)?,
+        Kind::Deduplicated | Kind::Settings => smaller::prepare(workspace, &row, &attrs)?,
+        Kind::Closure | Kind::Crowd | Kind::LargeFiles => row.stage(workspace)?,
+        _ => {}
+    }
+    if row.tools.is_none() {
+        row.check_memory()?;
+    }
     Ok(row)
+}
+
+/// Bytes of a filesystem for files of `bytes`, and twice as much beside them.
+fn roomy(bytes: u64) -> u64 {
+    bytes * 5 / 2 + 2 * GIB
 }
 
 fn system_closure(workspace: &Workspace, directory: &Path, size: Size) -> Result<String> {
@@ -160,23 +167,9 @@ fn system_closure(workspace: &Workspace, directory: &Path, size: Size) -> Result
     nix::build(&workspace.shell, &expression, "closure", &out_link)
 }
 
-/// Makes a directory of files, adds it to the store, and removes it.
-fn synthetic(workspace: &Workspace, directory: &Path, kind: Kind, size: Size) -> Result<String> {
-    let shell = &workspace.shell;
-    let (files, bytes) = kind.files(size);
-    let source = directory.join(format!("{files}-files"));
-    shell.remove_path(&source)?;
-    shell.create_dir(&source)?;
-    let mut random = Random(files);
-    for number in 0..files {
-        let path = source.join(format!("file-{number:06}"));
-        random
-            .write(&path, bytes)
-            .with_context(|| format!("writing {}", path.display()))?;
-    }
-    let path = cmd!(shell, "nix-store --add {source}").quiet().read()?;
-    shell.remove_path(&source)?;
-    Ok(path)
+/// What `nix-store --dump-db` would write of a path that Nix does not know.
+fn unregistered(path: &str) -> String {
+    format!("{path}\n{}\n1\n\n0\n", "0".repeat(64))
 }
 
 /// Reads what `nix-store --dump-db` writes.
@@ -207,6 +200,54 @@ pub(super) fn parse_registration(text: &str) -> Result<Vec<Valid>> {
 }
 
 impl Row {
+    /// The first store paths of a row that was made, as a row of their own.
+    pub(super) fn first_paths(
+        &self,
+        workspace: &Workspace,
+        tools: &Tools,
+        number: usize,
+    ) -> Result<Self> {
+        let directory = self.directory.join("series");
+        workspace.shell.create_dir(&directory)?;
+        let mut row = Self {
+            name: format!("{number} store paths of {}", self.name),
+            top: self.top.clone(),
+            registration: directory.join("registration"),
+            staged: directory.join("staged"),
+            content: Content::default(),
+            paths: self.paths[..number].to_vec(),
+            rounds: self.rounds,
+            is_cold: false,
+            tools: None,
+            store: None,
+            directory,
+        };
+        let registration: String = row.paths.iter().map(|path| unregistered(path)).collect();
+        row.describe(workspace, &tools.image(), &registration)?;
+        Ok(row)
+    }
+
+    /// Writes what peers are told of the store paths; the attributes of the plain form.
+    fn describe(
+        &mut self,
+        workspace: &Workspace,
+        image: &Path,
+        registration: &str,
+    ) -> Result<Value> {
+        let shell = &workspace.shell;
+        let attrs = json!({
+            "outputs": { "out": image },
+            "exportReferencesGraph": { "closure": [self.top] },
+            "closure": parse_registration(registration)?,
+            "nix2image": { "version": 1, "graphs": ["closure"], "ext4": { "label": "nixos" } },
+        });
+        self.content = Content::of(&self.paths)?;
+        shell.write_file(self.list(Source::StorePaths), self.paths.join("\n"))?;
+        shell.write_file(&self.registration, registration)?;
+        shell.write_file(self.attrs(forms::PLAIN), attrs.to_string())?;
+        Ok(attrs)
+    }
+
     /// The file that names what is read, one a line.
     pub(super) fn list(&self, source: Source) -> PathBuf {
         self.directory.join(match source {
@@ -229,9 +270,9 @@ impl Row {
         self.directory.join("forms")
     }
 
-    fn stage(&self, workspace: &Workspace, paths: &[&str]) -> Result<()> {
+    fn stage(&self, workspace: &Workspace) -> Result<()> {
         let shell = &workspace.shell;
-        let staged = &self.staged;
+        let (staged, paths) = (&self.staged, &self.paths);
         shell.remove_path(staged)?;
         let store = staged.join("nix/store");
         shell.create_dir(&store)?;
@@ -254,18 +295,11 @@ impl Row {
     }
 
     /// Removes what only this row needs.
-    pub(super) fn clean_up(&self, workspace: &Workspace, tools: &Tools) -> Result<()> {
+    pub(super) fn clean_up(self, workspace: &Workspace, tools: &Tools) -> Result<()> {
         let shell = &workspace.shell;
         shell.remove_path(tools.raw_image())?;
         shell.remove_path(&self.staged)?;
         shell.remove_path(self.forms())?;
-        if let Some(path) = &self.synthetic {
-            cmd!(shell, "nix-store --delete {path}")
-                .quiet()
-                .ignore_stdout()
-                .ignore_stderr()
-                .run()?;
-        }
         Ok(())
     }
 
@@ -293,80 +327,30 @@ pub(super) fn meminfo(name: &str) -> Result<u64> {
     Ok(kib << 10)
 }
 
-impl Kind {
-    /// Who is measured on it.
-    pub(super) fn peers(self) -> &'static [Peer] {
-        match self {
-            Self::Forms => forms::FORMS,
-            Self::Containers => containers::CONTAINERS,
-            Self::Closure | Self::CrowdedDirectory | Self::LargeFiles => PEERS,
-        }
-    }
-
-    pub(super) fn name(self, size: Size) -> String {
-        let (files, bytes) = self.files(size);
-        match self {
-            Self::Forms => "the same closure, in other forms".into(),
-            Self::Containers => "the same closure, in containers".into(),
-            Self::Closure => match size {
-                Size::Quick => "the small closure".into(),
-                Size::Full => "the closure of `tests/closures/system.txt`".into(),
-            },
-            Self::CrowdedDirectory => format!("one directory of {files} files"),
-            Self::LargeFiles => format!("{files} files of {} MiB", bytes / MIB),
-        }
-    }
-
-    /// How many files a made row has, and the bytes of each.
-    fn files(self, size: Size) -> (u64, u64) {
-        match (self, size) {
-            (Self::Closure | Self::Forms | Self::Containers, _) => (0, 0),
-            (Self::CrowdedDirectory, Size::Quick) => (3_000, 1_000),
-            (Self::CrowdedDirectory, Size::Full) => (100_000, 1_000),
-            (Self::LargeFiles, Size::Quick) => (2, 64 * MIB),
-            (Self::LargeFiles, Size::Full) => (10, 512 * MIB),
-        }
-    }
-}
-
 impl Content {
+    fn of(paths: &[String]) -> Result<Self> {
+        let mut content = Self::default();
+        for path in paths {
+            content.count(Path::new(path))?;
+        }
+        Ok(content)
+    }
+
     fn count(&mut self, path: &Path) -> Result<()> {
         let stat = path.symlink_metadata()?;
         self.entries += 1;
-        let name = path.file_name().unwrap_or_default();
-        self.names_with_space += u64::from(name.as_bytes().contains(&b' '));
+        let name = path.file_name().map_or(&b""[..], OsStr::as_bytes);
+        self.names_with_space += u64::from(name.contains(&b' '));
         if stat.is_file() {
+            self.files += 1;
             self.bytes += stat.len();
+            self.file_block_bytes += stat.len().next_multiple_of(BLOCK_BYTES);
             self.block_bytes += stat.len().next_multiple_of(BLOCK_BYTES);
         } else if stat.is_dir() {
             self.block_bytes += BLOCK_BYTES;
             for entry in path.read_dir()? {
                 self.count(&entry?.path())?;
             }
-        }
-        Ok(())
-    }
-}
-
-/// Bytes that nothing can compress, the same in each run: xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn write(&mut self, path: &Path, bytes: u64) -> Result<()> {
-        let mut file = File::create(path)?;
-        let mut buffer = vec![0; usize::try_from(bytes.min(MIB))?];
-        let mut left = usize::try_from(bytes)?;
-        while left > 0 {
-            for word in buffer.chunks_mut(8) {
-                self.0 ^= self.0 >> 12;
-                self.0 ^= self.0 << 25;
-                self.0 ^= self.0 >> 27;
-                let next = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D).to_le_bytes();
-                word.copy_from_slice(&next[..word.len()]);
-            }
-            let now = left.min(buffer.len());
-            file.write_all(&buffer[..now])?;
-            left -= now;
         }
         Ok(())
     }
@@ -391,5 +375,13 @@ mod tests {
     #[test]
     fn a_registration_that_ends_early_is_an_error() {
         assert!(parse_registration("/a\nff\n12\n\n2\n/b\n").is_err());
+    }
+
+    #[test]
+    fn a_path_that_nix_does_not_know_is_described_as_nix_would() {
+        let paths = parse_registration(&unregistered("/a")).unwrap();
+        assert_eq!(paths.len(), 1);
+        assert_eq!(paths[0].path, "/a");
+        assert_eq!(paths[0].references, [""; 0]);
     }
 }

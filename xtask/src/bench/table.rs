@@ -6,26 +6,23 @@ use std::time::Duration;
 use anyhow::Result;
 use xshell::cmd;
 
+use super::Request;
+use super::claims::{Claim, megabytes};
 use super::measure::{Measured, Outcome, Runs};
 use super::peers::Role;
 use super::rows::{Row, meminfo};
-use super::{Rows, Size};
 use crate::workspace::Workspace;
 
-const HEAD: &str = "\
-| who | seconds: median (least to most) | runs | of ours | of the limit | CPU seconds | peak MB | image MB |
-|---|---|---|---|---|---|---|---|";
+/// The head of the table.
+pub(super) const HEAD: &str = "\
+| who | seconds: median (least to most) | runs | of ours | of the limit | before writing | CPU seconds | peak MB | image MB |
+|---|---|---|---|---|---|---|---|---|";
 
-/// When, where and of what; and the head of the table.
-pub(super) fn head(workspace: &Workspace, size: Size, rows: Rows) -> Result<String> {
+/// When, where and of what.
+pub(super) fn circumstances(workspace: &Workspace, request: Request) -> Result<String> {
     let shell = &workspace.shell;
     let read = |command: xshell::Cmd<'_>| command.quiet().ignore_stderr().read();
-    let command = match (size, rows) {
-        (Size::Quick, _) => "cargo xtask bench --quick",
-        (Size::Full, Rows::All) => "cargo xtask bench",
-        (Size::Full, Rows::Forms) => "cargo xtask bench --forms",
-        (Size::Full, Rows::Containers) => "cargo xtask bench --containers",
-    };
+    let command = request.command();
     let commit = read(cmd!(shell, "git describe --always --dirty --exclude *"))?;
     let date = read(cmd!(shell, "date --utc +%Y-%m-%d"))?;
     let kernel = read(cmd!(shell, "uname -sr"))?;
@@ -42,9 +39,7 @@ pub(super) fn head(workspace: &Workspace, size: Size, rows: Rows) -> Result<Stri
         "\
 - `{command}`, {date}, commit {commit}
 - {} cores ({}), {} GB of memory, {kernel}, load before the first run: {}
-- {}
-
-{HEAD}",
+- {}",
         models.len(),
         models.first().unwrap_or(&"of a kind that does not say"),
         meminfo("MemTotal")? / 1_000_000_000,
@@ -55,21 +50,18 @@ pub(super) fn head(workspace: &Workspace, size: Size, rows: Rows) -> Result<Stri
 
 /// The lines of a row.
 pub(super) fn lines(row: &Row, measured: &Measured) -> String {
-    let of = |role| {
-        let peers = measured.iter();
-        peers.filter_map(move |(peer, runs)| (peer.role == role).then(|| runs.median())?)
-    };
-    let ours = of(Role::Ours).min();
-    let limit = of(Role::Limit).min();
+    let of = |role| measured.fastest(role).and_then(Runs::median);
+    let ours = of(Role::Ours);
+    let limit = of(Role::Limit);
     let mut lines = vec![format!(
-        "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | | |",
+        "| **{}**: {} MB, {} entries, store paths: {}; names with a space: {} | | | | | | | | |",
         row.name,
         megabytes(row.content.bytes),
         row.content.entries,
-        row.store_paths,
+        row.paths.len(),
         row.content.names_with_space,
     )];
-    for (peer, runs) in measured {
+    for (peer, runs) in &measured.0 {
         let is_limit = peer.role == Role::Limit && runs.median() == limit;
         let name = match row.content.names_with_space {
             _ if is_limit => format!("**{}**", peer.name),
@@ -85,7 +77,7 @@ pub(super) fn lines(row: &Row, measured: &Measured) -> String {
 
 fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
     let Some(first) = runs.first() else {
-        return format!("| {name} | | | | | | | |");
+        return format!("| {name} | | | | | | | | |");
     };
     let times = runs.times();
     let seconds = |index: usize| times.get(index).map_or(0.0, Duration::as_secs_f64);
@@ -111,17 +103,54 @@ fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
         })
     });
     let image = match first.outcome {
-        Outcome::Done | Outcome::Unclean => megabytes(first.image_bytes).to_string(),
+        Outcome::Done | Outcome::Unclean => megabytes(runs.image_bytes()).to_string(),
         _ => String::new(),
     };
+    let before = runs.share_before_writing();
+    let before = before.map_or(String::new(), |share| format!("{:.0} %", share * 100.0));
     format!(
-        "| {name} | {time} | {} | {ours} | {limit} | {:.2} | {} | {image} |",
+        "| {name} | {time} | {} | {ours} | {limit} | {before} | {:.2} | {} | {image} |",
         runs.count(),
         runs.cpu_seconds(),
         megabytes(runs.peak_bytes()),
     )
 }
 
-fn megabytes(bytes: u64) -> u64 {
-    (bytes + 500_000) / 1_000_000
+/// What is claimed, and what was found, as a table.
+pub(super) fn measures(claims: &[Claim]) -> String {
+    let mut lines = vec!["| measure | aim | found | |\n|---|---|---|---|".into()];
+    lines.extend(claims.iter().map(Claim::row));
+    lines.join("\n")
+}
+
+/// The sizes of the images of a row, beside those of the first peer, as a table.
+pub(super) fn sizes(measured: &Measured) -> String {
+    let mut lines = vec![
+        "| setting | bytes of the image | of them written | fewer | fewer written |\n|---|---|---|---|---|"
+            .to_owned(),
+    ];
+    let sizes = |runs: &Runs| {
+        let first = runs.first()?;
+        matches!(first.outcome, Outcome::Done).then_some((first.image_length, first.image_bytes))
+    };
+    let base = measured.0.first().and_then(|(_, runs)| sizes(runs));
+    for (peer, runs) in &measured.0 {
+        lines.push(match (sizes(runs), base) {
+            (Some((length, written)), Some((base_length, base_written))) => format!(
+                "| {} | {length} | {written} | {} | {} |",
+                peer.name,
+                difference(base_length, length),
+                difference(base_written, written),
+            ),
+            _ => format!("| {} | not measured | | | |", peer.name),
+        });
+    }
+    lines.join("\n")
+}
+
+/// How much less `now` is than `before`, in MB.
+fn difference(before: u64, now: u64) -> String {
+    let bytes = super::claims::float(before.abs_diff(now));
+    let sign = if now > before { "-" } else { "" };
+    format!("{sign}{:.1} MB", bytes / 1e6)
 }

@@ -6,6 +6,7 @@
 //!
 //! The ways differ in how bytes get there:
 //!
+//! - `walk`: nothing is read and nothing written, all is only looked at;
 //! - `read`: they do not; they are read, no more;
 //! - `pieces-N`: through a buffer of N KiB, which takes many files or a part of one;
 //! - `copy_file_range`, `sendfile`: by the kernel, a system call for each file.
@@ -26,6 +27,7 @@ const BLOCK_BYTES: u64 = 4096;
 /// How a thread gets bytes to their place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
+    Walk,
     Read,
     Pieces,
     CopyFileRange,
@@ -61,12 +63,16 @@ fn main() -> Result<()> {
     };
     let (way, piece_kib) = match (&way[..], way.strip_prefix("pieces-")) {
         (_, Some(kib)) => (Way::Pieces, kib.parse()?),
+        ("walk", _) => (Way::Walk, 1024),
         ("read", _) => (Way::Read, 1024),
         ("copy_file_range", _) => (Way::CopyFileRange, 1024),
         ("sendfile", _) => (Way::Sendfile, 1024),
         _ => bail!("there is no way {way}"),
     };
     let directories = walk::walk(&store_paths(list)?)?;
+    if way == Way::Walk {
+        return Ok(());
+    }
     let (pieces, image_bytes) = cut(&directories, piece_kib << 10);
 
     File::create(image)
@@ -130,6 +136,7 @@ impl Worker<'_> {
         for part in piece {
             let mut file = self.open(part)?;
             match self.way {
+                Way::Walk => {}
                 Way::Read | Way::Pieces => {
                     if part.skip > 0 {
                         file.seek(SeekFrom::Start(part.skip))?;
