@@ -127,7 +127,7 @@ impl Store {
             return Ok(());
         };
         let mut command = Command::new("mount");
-        command.args(["-o", "loop", "-t", host.filesystem.kernel_name()]);
+        command.args(["-o", "loop,noatime", "-t", host.filesystem.kernel_name()]);
         run(command.arg(&host.file).arg(&self.root))
     }
 
@@ -178,9 +178,10 @@ impl Filesystem {
 
     fn mkfs(self) -> Command {
         let mut command = Command::new(format!("mkfs.{}", self.kernel_name()));
-        command.arg("-q").arg(match self {
-            Self::Ext4 => "-F",
-            Self::Xfs | Self::Btrfs => "-f",
+        command.arg("-q").args(match self {
+            // Or the kernel is busy with it while others are measured.
+            Self::Ext4 => &["-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"][..],
+            Self::Xfs | Self::Btrfs => &["-f"],
         });
         command
     }
