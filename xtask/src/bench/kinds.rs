@@ -143,7 +143,9 @@ impl Kind {
     pub(super) fn filesystem(self) -> Option<Filesystem> {
         match self {
             Self::LargeFilesOn(filesystem) | Self::ClosureOn(filesystem) => Some(filesystem),
-            Self::Cold => Some(Filesystem::Ext4),
+            // To remove a million files from the disk can take half an hour; a file that
+            // they are in goes at once.
+            Self::Cold | Self::Crowd | Self::LargeCrowd | Self::ManyFiles => Some(Filesystem::Ext4),
             _ => None,
         }
     }

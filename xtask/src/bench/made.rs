@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::stores::STORE;
 
+const BLOCK_BYTES: u64 = 4096;
 const MIB: u64 = 1 << 20;
 
 /// How many files a thread makes before it asks for more.
@@ -32,6 +33,11 @@ pub(super) enum FileSize {
 }
 
 impl Shape {
+    /// Bytes of the blocks of all files, if each is as large as may be.
+    pub(super) fn block_bytes(self) -> u64 {
+        self.store_paths * self.files * self.size.most().next_multiple_of(BLOCK_BYTES)
+    }
+
     /// Makes the store paths in `directory`, on all cores, and gives their paths in [`STORE`].
     pub(super) fn make(self, directory: &Path) -> Result<Vec<String>> {
         let names: Vec<_> = (0..self.store_paths).map(name).collect();

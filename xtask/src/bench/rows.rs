@@ -103,7 +103,7 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
         directory: directory.clone(),
     };
     let registration = if let Some(shape) = kind.shape(size) {
-        let bytes = shape.store_paths * shape.files * shape.size.most();
+        let bytes = shape.block_bytes();
         let on = kind
             .filesystem()
             .map(|filesystem| (filesystem, roomy(bytes)));
@@ -131,6 +131,7 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
     };
     if let Some(store) = &row.store {
         store.bind()?;
+        row.staged = store.root().join("staged");
         if kind.writes_beside() {
             row.tools = Some(tools.on(store.root())?);
         }

@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -147,6 +147,7 @@ impl Store {
         if let Some(host) = &self.host {
             fs::remove_file(&host.file)?;
         }
+        // What was on a filesystem in a file went with it.
         remove(&self.root)
     }
 }
@@ -179,8 +180,12 @@ impl Filesystem {
     fn mkfs(self) -> Command {
         let mut command = Command::new(format!("mkfs.{}", self.kernel_name()));
         command.arg("-q").args(match self {
-            // Or the kernel is busy with it while others are measured.
-            Self::Ext4 => &["-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"][..],
+            // An inode for each block; and all at once, or the kernel is busy with it while
+            // others are measured.
+            Self::Ext4 => {
+                let now = "lazy_itable_init=0,lazy_journal_init=0";
+                &["-F", "-i", "4096", "-E", now][..]
+            }
             Self::Xfs | Self::Btrfs => &["-f"],
         });
         command
