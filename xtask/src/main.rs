@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick]
-//! [--report | --forms | --containers | --settings]`.
+//! [--report | --forms | --containers | --settings | --many]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
 //! missing. Results go to stdout, what is being done to stderr.
@@ -30,12 +30,13 @@ usage: cargo xtask COMMAND
   build          the static binary; its path is the last line on stdout
   test [--full]  everything that proves the project; --full adds what is longer
   demo           an image of a small closure, made by a real nix-build in its sandbox
-  bench [--quick] [--report | --forms | --containers | --settings]
+  bench [--quick] [--report | --forms | --containers | --settings | --many]
                  our speed and memory beside others', as a table; --quick on less,
                  --report with plots, and into docs/performance.md,
                  --forms of one closure in all its forms alone,
                  --containers of one closure in all containers alone,
-                 --settings of one closure with settings for smaller images alone";
+                 --settings of one closure with settings for smaller images alone,
+                 --many of very many files alone";
 
 type Command = dyn Fn(&Workspace) -> anyhow::Result<()>;
 

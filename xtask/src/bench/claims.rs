@@ -385,7 +385,7 @@ impl Claim {
     fn said(measure: &str, found: String) -> Self {
         Self {
             measure: measure.into(),
-            aim: "said".into(),
+            aim: String::new(),
             found,
             verdict: Verdict::Said,
         }

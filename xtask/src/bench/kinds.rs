@@ -64,6 +64,7 @@ impl Rows {
             Self::Forms => *kind == Kind::Forms,
             Self::Containers => *kind == Kind::Containers,
             Self::Settings => *kind == Kind::Settings,
+            Self::Many => matches!(kind, Kind::Crowd | Kind::LargeCrowd | Kind::ManyFiles),
         })
     }
 }

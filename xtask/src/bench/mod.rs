@@ -63,6 +63,8 @@ enum Rows {
     Containers,
     /// The closure with smaller settings alone.
     Settings,
+    /// Those of very many files alone.
+    Many,
 }
 
 /// Where everything is written that is measured.
@@ -198,6 +200,7 @@ impl Request {
                 "--forms" => request.rows = Rows::Forms,
                 "--containers" => request.rows = Rows::Containers,
                 "--settings" => request.rows = Rows::Settings,
+                "--many" => request.rows = Rows::Many,
                 _ => return None,
             }
         }
@@ -212,6 +215,7 @@ impl Request {
             Rows::Forms => " --forms",
             Rows::Containers => " --containers",
             Rows::Settings => " --settings",
+            Rows::Many => " --many",
         };
         let size = if self.size == Size::Quick {
             " --quick"

@@ -19,7 +19,7 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = 20.0;
-const TOP: f64 = 44.0;
+const TOP: f64 = 62.0;
 const BOTTOM: f64 = 56.0;
 
 /// Colours that everybody can tell apart, and a mark for who sees none.
@@ -99,18 +99,15 @@ impl Plot {
         svg
     }
 
-    /// Names the lines, at the upper left, where lines that rise are not.
+    /// Names the lines, between the title and the drawing.
     fn legend(&self) -> Vec<String> {
+        const EACH: f64 = 140.0;
         let mut svg = Vec::new();
-        let mut at = TOP + 18.0;
+        let mut at = LEFT;
         for (line, (colour, mark)) in self.lines.iter().zip(STYLES) {
-            let (x, y) = (LEFT + 8.0, at - 14.0);
-            svg.push(format!(
-                "<rect x=\"{x}\" y=\"{y}\" width=\"200\" height=\"20\" fill=\"#ffffff\"/>"
-            ));
-            svg.push(mark.draw([LEFT + 20.0, at - 4.0], colour));
-            svg.push(text([LEFT + 32.0, at], "start", 13, line.name));
-            at += 20.0;
+            svg.push(mark.draw([at + 6.0, TOP - 18.0], colour));
+            svg.push(text([at + 18.0, TOP - 14.0], "start", 13, line.name));
+            at += EACH;
         }
         svg
     }

@@ -178,14 +178,18 @@ impl Filesystem {
     }
 
     fn mkfs(self) -> Command {
+        // An inode for each block; and all at once, or the kernel is busy with it while
+        // others are measured.
+        const EXT4: &[&str] = &[
+            "-F",
+            "-i",
+            "4096",
+            "-E",
+            "lazy_itable_init=0,lazy_journal_init=0",
+        ];
         let mut command = Command::new(format!("mkfs.{}", self.kernel_name()));
         command.arg("-q").args(match self {
-            // An inode for each block; and all at once, or the kernel is busy with it while
-            // others are measured.
-            Self::Ext4 => {
-                let now = "lazy_itable_init=0,lazy_journal_init=0";
-                &["-F", "-i", "4096", "-E", now][..]
-            }
+            Self::Ext4 => EXT4,
             Self::Xfs | Self::Btrfs => &["-f"],
         });
         command
@@ -208,9 +212,9 @@ pub(super) fn free_bytes(path: &Path) -> Result<u64> {
 
 fn run(command: &mut Command) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let status = command
-        .status()
-        .with_context(|| format!("running {name}"))?;
+    // What it says to a person is none of the table.
+    let status = command.stdout(Stdio::null()).status();
+    let status = status.with_context(|| format!("running {name}"))?;
     ensure!(status.success(), "{name} failed: {status}");
     Ok(())
 }
