@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use crate::source::{ReadError, Source};
+use crate::source::{ReadError, Reader, Source};
 use crate::tree::{Kind, NodeId, Tree};
 
 /// Bytes that are read at once.
@@ -103,6 +103,7 @@ fn alike(mut files: Vec<File>) -> Vec<File> {
 fn hash_all(tree: &Tree, files: &[File], stop: &AtomicBool) -> Result<Vec<Hashed>, ReadError> {
     let next = AtomicUsize::new(0);
     let of_threads = rayon::broadcast(|_| {
+        let mut reader = Reader::default();
         let mut buffer = Vec::new();
         let mut hashed = Vec::new();
         let mut failed = Vec::new();
@@ -110,7 +111,7 @@ fn hash_all(tree: &Tree, files: &[File], stop: &AtomicBool) -> Result<Vec<Hashed
             let Kind::File(source) = &tree.node(file.node).kind else {
                 unreachable!("only regular files were collected")
             };
-            match hash(source, &mut buffer, stop) {
+            match hash(source, &mut reader, &mut buffer, stop) {
                 Ok(hash) => hashed.push((hash, *file)),
                 Err(error) => failed.push((file.rank, error)),
             }
@@ -128,6 +129,7 @@ fn hash_all(tree: &Tree, files: &[File], stop: &AtomicBool) -> Result<Vec<Hashed
 /// The hash of a content, or of a part of it once `stop` is set.
 fn hash(
     source: &Source,
+    reader: &mut Reader,
     buffer: &mut Vec<u8>,
     stop: &AtomicBool,
 ) -> Result<[u8; blake3::OUT_LEN], ReadError> {
@@ -136,7 +138,7 @@ fn hash(
     while at < source.length && !stop.load(Ordering::Relaxed) {
         let length = CHUNK.min(source.length - at);
         buffer.resize(usize::try_from(length).expect("a chunk is in memory"), 0);
-        source.read_at(at, buffer)?;
+        reader.read_at(source, at, buffer)?;
         hasher.update(buffer);
         at += length;
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -32,10 +33,10 @@ pub struct Source {
 /// A part of a stream: of a NAR, say, whose parts are the files of a store path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark {
-    /// Which of the streams.
-    pub stream: u32,
-    /// Which of its parts, in their order.
-    pub part: u32,
+    stream: u32,
+    /// One more than the part's number: so that a source without a mark needs no room to
+    /// say so.
+    next_part: NonZeroU32,
 }
 
 /// Sees the bytes of marked sources while they are copied, so that nobody need read them
@@ -163,6 +164,33 @@ impl Source {
     #[must_use]
     pub fn is_late(&self) -> bool {
         matches!(self.origin, Origin::Late(_))
+    }
+}
+
+impl Mark {
+    /// The part with this number of the stream with that one.
+    ///
+    /// # Panics
+    ///
+    /// If `part` is [`u32::MAX`].
+    #[must_use]
+    pub fn new(stream: u32, part: u32) -> Self {
+        let next_part = NonZeroU32::MIN
+            .checked_add(part)
+            .expect("a tree has fewer files");
+        Self { stream, next_part }
+    }
+
+    /// Which of the streams.
+    #[must_use]
+    pub fn stream(self) -> u32 {
+        self.stream
+    }
+
+    /// Which of its parts, in their order.
+    #[must_use]
+    pub fn part(self) -> u32 {
+        self.next_part.get() - 1
     }
 }
 

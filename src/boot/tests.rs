@@ -61,7 +61,7 @@ impl Store {
 
     fn file(&mut self, path: &str, content: &str) {
         let mut source = Source::bytes(content.as_bytes());
-        source.mark = Some(Mark { stream: 0, part: 0 });
+        source.mark = Some(Mark::new(0, 0));
         self.put(path, Node::file(metadata(0o444), source));
     }
 

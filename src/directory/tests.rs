@@ -178,7 +178,10 @@ struct Seen(Mutex<Vec<(u32, u64, usize)>>);
 
 impl Watch for Seen {
     fn see(&self, mark: Mark, start: u64, bytes: &[u8]) {
-        self.0.lock().unwrap().push((mark.part, start, bytes.len()));
+        self.0
+            .lock()
+            .unwrap()
+            .push((mark.part(), start, bytes.len()));
     }
 }
 
@@ -194,7 +197,7 @@ fn marked_contents_are_seen_piece_by_piece_in_the_order_of_a_nar() {
         ("unmarked", b"u", None),
     ] {
         let mut source = Source::bytes(content);
-        source.mark = part.map(|part| Mark { stream: 0, part });
+        source.mark = part.map(|part| Mark::new(0, part));
         let node = Node::file(metadata(0o444), source);
         tree.insert(Tree::ROOT, name(entry), node).unwrap();
     }

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rayon::prelude::*;
+
 use super::extent::Mapped;
 use super::filesystem::{Filesystem, placed_xattrs};
 use super::format::SUPERBLOCK_OFFSET;
@@ -18,6 +20,9 @@ use crate::image::{Content, Encode, Piece, Pieces};
 use crate::source::Source;
 use crate::tree::Kind;
 
+/// Files whose pieces are in memory twice, while they are put behind those of others.
+const FILES_AT_ONCE: usize = 1 << 15;
+
 /// The image of `filesystem`.
 pub(super) fn pieces(filesystem: Filesystem) -> Pieces {
     let size = filesystem.layout.image_size;
@@ -28,9 +33,7 @@ pub(super) fn pieces(filesystem: Filesystem) -> Pieces {
     add_resize_inode(&filesystem, &mut pieces);
     add_journal(&filesystem, &mut pieces);
     add_orphan_file(&filesystem, &mut pieces);
-    for (index, file) in filesystem.inventory.files().iter().enumerate() {
-        add_file(&filesystem, index, file, &mut pieces);
-    }
+    add_files(&filesystem, &mut pieces);
     Pieces::new(size, pieces)
 }
 
@@ -166,6 +169,22 @@ fn add_orphan_file(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
     }));
     let content = Mapped::All(allocation.content_blocks);
     add_extent_tree(filesystem, number, allocation, &content, pieces);
+}
+
+/// The blocks of all files, made on all threads.
+fn add_files(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
+    let files = filesystem.inventory.files();
+    for start in (0..files.len()).step_by(FILES_AT_ONCE) {
+        let end = files.len().min(start + FILES_AT_ONCE);
+        let parts: Vec<_> = (start..end)
+            .into_par_iter()
+            .fold(Vec::new, |mut pieces, index| {
+                add_file(filesystem, index, &files[index], &mut pieces);
+                pieces
+            })
+            .collect();
+        pieces.extend(parts.into_iter().flatten());
+    }
 }
 
 /// The blocks of a file: content, extent tree, extended attributes.

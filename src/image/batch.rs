@@ -92,7 +92,7 @@ fn order(content: &Content) -> Order {
         Content::Source { source, .. } if source.is_late() => Order::Late,
         Content::Source { source, .. } => source
             .mark
-            .map_or(Order::Any, |mark| Order::Stream(mark.stream)),
+            .map_or(Order::Any, |mark| Order::Stream(mark.stream())),
         Content::Encoded(_) | Content::Zeros => Order::Any,
     }
 }
@@ -280,7 +280,7 @@ mod tests {
             name: Name::new("file").unwrap(),
         };
         let mut source = Source::new(length, Origin::HostFile(file));
-        source.mark = stream.map(|stream| Mark { stream, part: 0 });
+        source.mark = stream.map(|stream| Mark::new(stream, 0));
         Content::Source { source, skip: 0 }
     }
 

@@ -10,7 +10,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,24 +166,27 @@ impl Pending {
 
 /// Lists a directory, all of it even after an error, in byte order.
 fn list(path: &Arc<PathBuf>, kinds: &Kinds) -> Listing {
-    let mut listing = Listing {
+    try_list(path, kinds).unwrap_or_else(|error| Listing {
         entries: Vec::new(),
-        error: None,
-    };
-    let (directory, names) = match names(path) {
-        Ok(found) => found,
-        Err(error) => {
-            listing.error = Some(error);
-            return listing;
-        }
-    };
-    let look_at = |(name, file_type)| look_at_entry(&directory, path, name, file_type, kinds);
+        error: Some(error),
+    })
+}
+
+fn try_list(path: &Arc<PathBuf>, kinds: &Kinds) -> Result<Listing, ScanError> {
+    let (directory, names) = names(path)?;
+    let directory = directory
+        .fd()
+        .map_err(|errno| ScanError::reading(path, errno.into()))?;
     // Collected one by one, for an error must not keep the others from being looked at.
     let entries: Vec<_> = names
         .into_par_iter()
         .with_min_len(ENTRIES_AT_ONCE)
-        .map(look_at)
+        .map(|(name, file_type)| look_at_entry(directory, path, name, file_type, kinds))
         .collect();
+    let mut listing = Listing {
+        entries: Vec::with_capacity(entries.len()),
+        error: None,
+    };
     for entry in entries {
         match entry {
             Ok(entry) => listing.entries.push(entry),
@@ -191,20 +194,22 @@ fn list(path: &Arc<PathBuf>, kinds: &Kinds) -> Listing {
         }
     }
     listing.entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    listing
+    Ok(listing)
 }
 
 /// The directory at `path`, open, and the names and types in it.
-fn names(path: &Path) -> Result<(OwnedFd, Vec<(Name, FileType)>), ScanError> {
+fn names(path: &Path) -> Result<(Dir, Vec<(Name, FileType)>), ScanError> {
     let failed = |errno: Errno| ScanError::reading(path, errno.into());
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
+    let mut directory = openat(CWD, path, flags, Mode::empty())
+        .and_then(Dir::new)
+        .map_err(failed)?;
     let mut found = Vec::new();
-    for entry in Dir::read_from(&directory).map_err(failed)? {
+    while let Some(entry) = directory.read() {
         let entry = entry.map_err(failed)?;
         let bytes = entry.file_name().to_bytes();
         if !matches!(bytes, b"." | b"..") {
-            let name = name(&entry_path(path, bytes), bytes)?;
+            let name = Name::new(bytes).map_err(|error| unfit(entry_path(path, bytes), error))?;
             found.push((name, entry.file_type()));
         }
     }
@@ -214,7 +219,7 @@ fn names(path: &Path) -> Result<(OwnedFd, Vec<(Name, FileType)>), ScanError> {
 /// The node of what has `name` in `directory`, which is that at `path`. Only a regular file
 /// costs a `stat`.
 fn look_at_entry(
-    directory: &OwnedFd,
+    directory: BorrowedFd<'_>,
     path: &Arc<PathBuf>,
     name: Name,
     file_type: FileType,
@@ -250,7 +255,8 @@ fn look_at(path: &Path, kinds: &Kinds) -> Result<Node, ScanError> {
         statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| failed(errno.into()))?;
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
-            let name = name(path, path.file_name().unwrap_or_default().as_bytes())?;
+            let name = Name::new(path.file_name().unwrap_or_default().as_bytes())
+                .map_err(|error| unfit(path.into(), error))?;
             kinds.file(Arc::new(parent.into()), name, &stat)
         }
         FileType::Symlink => {
@@ -307,11 +313,8 @@ fn special(path: PathBuf, file_type: FileType) -> ScanError {
     }
 }
 
-fn name(path: &Path, bytes: &[u8]) -> Result<Name, ScanError> {
-    Name::new(bytes).map_err(|source| ScanError::Name {
-        path: path.into(),
-        source,
-    })
+fn unfit(path: PathBuf, source: NameError) -> ScanError {
+    ScanError::Name { path, source }
 }
 
 fn entry_path(directory: &Path, name: &[u8]) -> PathBuf {

@@ -125,9 +125,9 @@ impl NarWatch {
     ) {
         for source in sources {
             let Some(mark) = source.mark else { continue };
-            let hashing = &mut self.streams[mark.stream as usize].hashing;
+            let hashing = &mut self.streams[mark.stream() as usize].hashing;
             let hashing = hashing.get_mut().unwrap_or_else(PoisonError::into_inner);
-            hashing.unshown.insert(mark.part, source);
+            hashing.unshown.insert(mark.part(), source);
             hashing.stop = stop.clone();
         }
     }
@@ -202,12 +202,12 @@ impl NarWatch {
 
 impl Watch for NarWatch {
     fn see(&self, mark: Mark, start: u64, bytes: &[u8]) {
-        let stream = &self.streams[mark.stream as usize];
+        let stream = &self.streams[mark.stream() as usize];
         let mut hashing = stream
             .hashing
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        hashing.see(mark.part, start, bytes);
+        hashing.see(mark.part(), start, bytes);
     }
 }
 
@@ -218,10 +218,7 @@ impl Stream {
             let Kind::File(source) = &mut tree.node_mut(id).kind else {
                 unreachable!("only files were collected")
             };
-            source.mark = Some(Mark {
-                stream: number,
-                part,
-            });
+            source.mark = Some(Mark::new(number, part));
         }
         Self {
             path,

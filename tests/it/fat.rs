@@ -317,7 +317,7 @@ fn free_space_is_a_hole_and_content_is_read_from_its_source() {
 #[test]
 fn a_late_source_has_its_place_and_a_mark_is_left_to_others() {
     let (mut source, late) = Source::late(5);
-    source.mark = Some(nix2image::source::Mark { stream: 0, part: 0 });
+    source.mark = Some(nix2image::source::Mark::new(0, 0));
     let tree = tree_of([("late", Node::file(metadata(0o644), source))]);
     let pieces = lay_out(&tree, &options()).unwrap();
     late.set(b"later".to_vec());

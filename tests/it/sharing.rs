@@ -102,7 +102,7 @@ fn what_is_shared_is_shown_to_a_watch_in_order() {
         let mut part = 0;
         for node in tree.nodes_mut() {
             if let Kind::File(source) = &mut node.kind {
-                source.mark = Some(Mark { stream: 0, part });
+                source.mark = Some(Mark::new(0, part));
                 part += 1;
             }
         }

@@ -89,7 +89,7 @@ fn what_is_not_shown_is_zero() {
     let path = closure.paths().next().unwrap().path.clone();
     let mut trees = [(path, tree)];
     let watch = NarWatch::new(&closure, &mut trees, false);
-    let mark = Mark { stream: 0, part: 0 };
+    let mark = Mark::new(0, 0);
     watch.see(mark, 200_000, &[7]);
     let valid = watch.finish(&closure).unwrap();
     assert_eq!(valid[0].nar_hash, nar::nar_hash(&top).unwrap().0);
