@@ -205,6 +205,11 @@ impl Tree {
         Ok(id)
     }
 
+    /// Gives back memory that was kept for more nodes.
+    pub fn shrink(&mut self) {
+        self.nodes.shrink_to_fit();
+    }
+
     /// Puts all of `entries` into the directory `parent`, which is empty.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use super::extent::Mapped;
 use super::filesystem::{Filesystem, placed_xattrs};
 use super::format::SUPERBLOCK_OFFSET;
 use super::geometry::Run;
-use super::inventory::File;
+use super::inventory::{File, number_at};
 use super::layout::Allocation;
 use super::units::{
     BLOCK_BYTES, BLOCK_SIZE, Block, Group, INODE_SIZE, INODES_PER_BLOCK, InodeNumber, Rank,
@@ -213,7 +213,13 @@ fn add_file(filesystem: &Arc<Filesystem>, index: usize, file: &File, pieces: &mu
             ));
         }
     }
-    add_extent_tree(filesystem, file.number, allocation, &file.content, pieces);
+    add_extent_tree(
+        filesystem,
+        number_at(index),
+        allocation,
+        &file.content,
+        pieces,
+    );
     if let Some(start) = filesystem.xattr_block(index, file) {
         let content = structure(filesystem, Structure::XattrBlock { index, at: start });
         pieces.push(piece(Run { start, length: 1 }, content));
@@ -291,12 +297,11 @@ impl Encode for Deferred {
                 }
             }
             Structure::Directory(index) => {
-                let file = &fs.inventory.files()[index];
-                let directory = fs.inventory.directory(&fs.tree, file);
+                let directory = fs.inventory.directory(&fs.tree, index);
                 directory::encode(
                     &directory,
                     fs.options.directory_style(),
-                    fs.checksum.of_inode(file.number),
+                    fs.checksum.of_inode(number_at(index)),
                     bytes,
                 );
             }

@@ -7,7 +7,7 @@ use super::features::Feature;
 use super::format::mode;
 use super::group::{self, DescriptorChecksum, Usage};
 use super::inode::{self, Fields, Map, SHORT_SYMLINK};
-use super::inventory::{File, Inventory};
+use super::inventory::{File, Inventory, number_at};
 use super::layout::{Allocation, Layout};
 use super::options::Options;
 use super::resize;
@@ -155,7 +155,7 @@ impl Filesystem {
         let allocation = self.allocation(index, file);
         let extents = || Map::Extents {
             root: self
-                .extent_tree(file.number, allocation, &file.content)
+                .extent_tree(number_at(index), allocation, &file.content)
                 .root,
             indexed: file.indexed,
         };
@@ -201,7 +201,7 @@ impl Filesystem {
             xattrs: &placed_xattrs(metadata),
             xattr_block: self.xattr_block(index, file),
         };
-        fields.encode(self.checksum.of_inode(file.number), bytes);
+        fields.encode(self.checksum.of_inode(number_at(index)), bytes);
     }
 
     fn encode_resize_inode(&self, bytes: &mut [u8]) {

@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 
 use super::checksum::Checksum;
 use super::format::{BG_BLOCK_UNINIT, BG_INODE_UNINIT, GroupDescriptor, zeroed};
-use super::inventory::Inventory;
+use super::inventory::{Inventory, number_at};
 use super::layout::{Layout, first_inode};
 use super::options::Uuid;
 use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group, InodeNumber};
@@ -72,9 +72,10 @@ pub(super) fn usage(
             }
         })
         .collect();
-    for file in inventory.files() {
+    for (index, file) in inventory.files().iter().enumerate() {
         if tree.node(file.node).is_directory() {
-            usage[((file.number.0 - 1) / shape.inodes_per_group) as usize].directories += 1;
+            let group = (number_at(index).0 - 1) / shape.inodes_per_group;
+            usage[group as usize].directories += 1;
         }
     }
     usage

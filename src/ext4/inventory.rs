@@ -18,15 +18,14 @@ use crate::tree::{Kind, Metadata, Name, Node, NodeId, Timestamp, Tree};
 #[derive(Debug)]
 pub(super) struct Inventory {
     files: Vec<File>,
-    /// By node.
-    numbers: Vec<Option<InodeNumber>>,
+    /// By node; the one that no inode has while a node has none.
+    numbers: Vec<InodeNumber>,
     has_orphan_file: bool,
 }
 
-/// A file and what it needs.
+/// A file and what it needs. Its number is [`number_at`] its place.
 #[derive(Debug)]
 pub(super) struct File {
-    pub number: InodeNumber,
     pub node: NodeId,
     /// The directory that names it; of several, the first.
     pub parent: InodeNumber,
@@ -163,7 +162,7 @@ impl Inventory {
             options,
             inventory: Self {
                 files: Vec::with_capacity(tree.len()),
-                numbers: vec![None; tree.len()],
+                numbers: vec![NO_INODE; tree.len()],
                 has_orphan_file: options.features.has(Feature::OrphanFile),
             },
             path: Path::default(),
@@ -199,18 +198,19 @@ impl Inventory {
         Some((index, self.files.get(index)?))
     }
 
-    /// What the blocks of the directory `file` say.
-    pub(super) fn directory<'a>(&self, tree: &'a Tree, file: &File) -> Directory<'a> {
+    /// What the blocks of the directory at `index` say.
+    pub(super) fn directory<'a>(&self, tree: &'a Tree, index: usize) -> Directory<'a> {
+        let file = &self.files[index];
         let entries = tree
             .entries(file.node)
             .map(|(name, node)| Entry {
                 name: name.as_bytes(),
-                inode: self.numbers[node.index()].expect("every node that has a name was numbered"),
+                inode: self.numbers[node.index()],
                 file_type: file_type_of(tree.node(node)),
             })
             .collect();
         Directory {
-            number: file.number,
+            number: number_at(index),
             parent: file.parent,
             entries,
         }
@@ -254,12 +254,12 @@ impl Walk<'_> {
             let parent = *parent;
             self.path.enter(name);
             let number = match self.inventory.numbers[node.index()] {
-                None => self.add(node, parent)?,
-                Some(number) if numbered_only == Some(node) => {
+                NO_INODE => self.add(node, parent)?,
+                number if numbered_only == Some(node) => {
                     numbered_only = None;
                     number
                 }
-                Some(number) => {
+                number => {
                     self.add_link(number)?;
                     self.path.leave();
                     continue;
@@ -283,7 +283,6 @@ impl Walk<'_> {
         let file = || {
             let (content, indexed) = content(kind, self.options)?;
             Ok(File {
-                number,
                 node,
                 parent,
                 // A directory is named by `.` too.
@@ -294,7 +293,7 @@ impl Walk<'_> {
             })
         };
         let file = file().map_err(|reason| self.unfit(reason))?;
-        self.inventory.numbers[node.index()] = Some(number);
+        self.inventory.numbers[node.index()] = number;
         self.inventory.files.push(file);
         Ok(number)
     }
@@ -332,8 +331,12 @@ impl Walk<'_> {
     }
 }
 
-/// The root is inode 2; the others follow the reserved ones.
-fn number_at(index: usize) -> InodeNumber {
+/// What an entry says that names nothing.
+const NO_INODE: InodeNumber = InodeNumber(0);
+
+/// The number of the file at `index` of an inventory: the root is inode 2, the others follow
+/// the reserved ones.
+pub(super) fn number_at(index: usize) -> InodeNumber {
     match u32::try_from(index).expect("a tree has at most 2^32 nodes") {
         0 => InodeNumber::ROOT,
         index => InodeNumber(InodeNumber::FIRST.0 - 1 + index),

@@ -148,6 +148,7 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
         }
         pending = deeper;
     }
+    trees.iter_mut().for_each(Tree::shrink);
     error.map_or(Ok(trees), Err)
 }
 
