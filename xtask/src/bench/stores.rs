@@ -108,18 +108,22 @@ impl Store {
 
     /// Bytes that were read from the device of the filesystem in a file.
     pub(super) fn read_bytes(&self) -> Result<u64> {
-        let root = &self.root;
-        let found = Command::new("findmnt")
-            .args(["--noheadings", "--output", "SOURCE", "--mountpoint"])
-            .arg(root)
-            .output()?;
-        let device = String::from_utf8(found.stdout)?;
-        let name = device.trim().trim_start_matches("/dev/");
+        let device = self.device()?;
+        let name = device.trim_start_matches("/dev/");
         let counters = fs::read_to_string(format!("/sys/block/{name}/stat"))
             .with_context(|| format!("what was read from {name:?}"))?;
         let sectors = counters.split_whitespace().nth(2);
         let sectors: u64 = sectors.context("a device counts no sectors")?.parse()?;
         Ok(sectors * SECTOR_BYTES)
+    }
+
+    /// The device of the filesystem in a file.
+    fn device(&self) -> Result<String> {
+        let found = Command::new("findmnt")
+            .args(["--noheadings", "--output", "SOURCE", "--mountpoint"])
+            .arg(&self.root)
+            .output()?;
+        Ok(String::from_utf8(found.stdout)?.trim().to_owned())
     }
 
     fn mount(&self) -> Result<()> {
@@ -128,7 +132,11 @@ impl Store {
         };
         let mut command = Command::new("mount");
         command.args(["-o", "loop,noatime", "-t", host.filesystem.kernel_name()]);
-        run(command.arg(&host.file).arg(&self.root))
+        run(command.arg(&host.file).arg(&self.root))?;
+        // Or all would be in memory twice: as pages of the file, too.
+        run(Command::new("losetup")
+            .arg("--direct-io=on")
+            .arg(self.device()?))
     }
 
     fn unmount(&self, flags: MntFlags) -> Result<()> {
