@@ -2,7 +2,7 @@
 //! it is made of, and neither is read nor written.
 //!
 //! XFS and btrfs share whole blocks between files of one filesystem. `FICLONE` tells whether
-//! they do; then copy_file_range(2) shares, in any kernel since 5.3, through the bind mounts
+//! they do; then `copy_file_range(2)` shares, in any kernel since 5.3, through the bind mounts
 //! of a sandbox too, and copies where it cannot.
 
 use std::fs::File;

@@ -253,8 +253,8 @@ fn of_shared_files(filesystem: Filesystem, done: &Done) -> Vec<Claim> {
             float(new) / 1e6,
             megabytes(done.content.bytes)
         );
-        let allowed = float(done.content.bytes) / 100.0;
-        let aim = "at most 1 % new space".into();
+        let allowed = float(done.content.bytes) / 50.0;
+        let aim = "at most 2 % new space".into();
         Some(Claim::at_most(&measure, aim, found, float(new), allowed))
     });
     vec![time, space]
