@@ -103,6 +103,11 @@ impl Stretch {
         order == Order::Any || self.order == Order::Any || self.order == order
     }
 
+    /// Bytes of the image, holes too.
+    pub(super) fn length(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+
     /// The batches in it, in order; what can be shared is in batches of its own if it is
     /// to be.
     pub(super) fn batches<'a>(

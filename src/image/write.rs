@@ -110,7 +110,7 @@ fn units(stretches: Vec<Stretch>) -> (Vec<Unit>, Vec<Unit>) {
         }
     }
     let mut units: Vec<Unit> = streams.into_values().collect();
-    units.sort_by_key(|unit| Reverse(unit.len()));
+    units.sort_by_key(|unit| Reverse(unit.iter().map(Stretch::length).sum::<u64>()));
     units.append(&mut early);
     (units, late)
 }
