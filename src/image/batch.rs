@@ -1,7 +1,7 @@
 //! Cutting an image: into stretches, each for one thread, and these into batches, the unit
 //! in which bytes are made and written.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::share::shareable_bytes;
 use super::{Content, Piece, Pieces};
@@ -42,21 +42,21 @@ pub(super) struct Batch<'a> {
 /// Bytes of a batch, but where something that is encoded as a whole has more: large
 /// enough that a system call costs nothing beside the copy, and small enough for the
 /// cache of a core.
-pub(super) const BATCH_BYTES: u64 = 1 << 20;
+pub(super) const BATCH_BYTES: u64 = 512 << 10;
 
 /// Into so many stretches an image is cut: some for each thread of a large machine, so that
 /// all end at once, and few beside the memory for a filesystem of terabytes.
 const STRETCHES: u64 = 4096;
 
-/// Bytes of the longest stretch that is copied.
-const LONGEST_STRETCH: u64 = 64 * BATCH_BYTES;
+/// Bytes of a stretch that is copied, at least and at most.
+const STRETCH_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 20;
 
 /// Bytes of the longest stretch that is shared: the kernel takes no more at once.
 const LONGEST_SHARED: u64 = 1 << 30;
 
 /// Stretches that hold all pieces, in order. What can be shared is cut as `sharing` says.
 pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
-    let most = (pieces.covered() / STRETCHES).clamp(BATCH_BYTES, LONGEST_STRETCH);
+    let most = (pieces.covered() / STRETCHES).clamp(*STRETCH_BYTES.start(), *STRETCH_BYTES.end());
     let mut stretches: Vec<Stretch> = Vec::new();
     for (index, piece) in pieces.as_slice().iter().enumerate() {
         let end = piece.offset + piece.length;
@@ -218,6 +218,12 @@ impl Batch<'_> {
             fill(piece, start - piece.offset, reader, bytes)?;
         }
         Ok(())
+    }
+
+    /// Whether it is of several pieces, small files say, which take longer to be made than
+    /// to be written.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.parts(self.range.clone()).nth(1).is_some()
     }
 
     /// Whether its bytes must be shown to a watch, wherever they go.

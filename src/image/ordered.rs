@@ -11,7 +11,7 @@ use super::{Interrupt, Pieces, WriteError};
 use crate::source::{Reader, Watch};
 
 /// Batches that are made at once before they are written in order, for each thread.
-const BATCHES_PER_THREAD: usize = 4;
+const BATCHES_PER_THREAD: usize = 8;
 
 /// Zeros for the holes of an image.
 static ZEROS: [u8; 1 << 16] = [0; 1 << 16];

@@ -65,11 +65,12 @@ impl Outlet<'_> {
         }
     }
 
-    /// Writes `filled`, now or later, and tells `failed` of the error and its place, if
-    /// there is one.
-    pub(super) fn put(&mut self, filled: Filled, failed: impl Fn(u64, WriteError)) {
+    /// Writes `filled`, now or, if it `may_wait`, later, and tells `failed` of the error and its
+    /// place, if there is one. What is made faster than it is written should not wait: it
+    /// would only leave the core's cache.
+    pub(super) fn put(&mut self, filled: Filled, may_wait: bool, failed: impl Fn(u64, WriteError)) {
         self.finish(&failed);
-        if self.gate.is_taken.load(Ordering::Relaxed) {
+        if may_wait && self.gate.is_taken.load(Ordering::Relaxed) {
             self.waiting = Some(filled);
         } else {
             self.write(filled, &failed);

@@ -91,7 +91,8 @@ struct Writing<'a> {
 }
 
 /// [`BATCH_BYTES`] in memory.
-const STEP: usize = 1 << 20;
+const STEP: usize = 512 << 10;
+const _: () = assert!(STEP as u64 == BATCH_BYTES);
 
 /// What one thread writes, one after another.
 type Unit = Vec<Stretch>;
@@ -187,9 +188,13 @@ impl Writing<'_> {
         let mut bytes = outlet.buffer();
         batch.fill(range, reader, &mut bytes)?;
         batch.show(offset, &bytes, self.watch);
-        outlet.put(Filled { offset, bytes }, |offset, error| {
-            failure.add(offset, error);
-        });
+        outlet.put(
+            Filled { offset, bytes },
+            batch.is_mixed(),
+            |offset, error| {
+                failure.add(offset, error);
+            },
+        );
         Ok(())
     }
 }
