@@ -6,6 +6,7 @@
 //! of a sandbox too, and copies where it cannot.
 
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 
@@ -37,26 +38,29 @@ pub(super) fn shareable_bytes(piece: &Piece, at: u64) -> u64 {
 }
 
 /// Whether `image`, a file that is empty and stays so, can share blocks with what it shall
-/// hold.
-pub(super) fn can_share(pieces: &Pieces, image: &File) -> bool {
+/// hold. An error is the image's: it may not be empty any more.
+pub(super) fn can_share(pieces: &Pieces, image: &File) -> io::Result<bool> {
     let largest = pieces
         .as_slice()
         .iter()
         .filter(|piece| shareable_bytes(piece, piece.offset) > 0)
         .max_by_key(|piece| piece.length);
     let Some(file) = largest.and_then(host_file) else {
-        return false;
+        return Ok(false);
     };
     // An error shows again when the file is copied.
     let Ok(source) = Reader::default().open(file) else {
-        return false;
+        return Ok(false);
     };
     let can = clone::whole(&source, image).unwrap_or_else(|clone::OtherMount| {
         // Before Linux 5.18 another mount is refused, whatever filesystem it shows.
         let device = |file: &File| file.metadata().map(|metadata| metadata.dev()).ok();
         device(&source).is_some() && device(&source) == device(image)
     });
-    can && image.set_len(0).is_ok()
+    if can {
+        image.set_len(0)?;
+    }
+    Ok(can)
 }
 
 /// Lets `image` have the blocks of `batch`, which is shareable, from its start on: so many

@@ -64,9 +64,9 @@ pub fn write_watched<E: From<WriteError>>(
     finish: impl FnOnce() -> Result<(), E>,
     interrupt: &Interrupt,
 ) -> Result<(), E> {
-    let sharing = can_share(pieces, file);
-    file.set_len(pieces.size())
-        .map_err(|source| WriteError::Write { offset: 0, source })?;
+    let failed = |source| WriteError::Write { offset: 0, source };
+    let sharing = can_share(pieces, file).map_err(failed)?;
+    file.set_len(pieces.size()).map_err(failed)?;
     let image = Writing {
         pieces,
         sharing,
@@ -89,10 +89,6 @@ struct Writing<'a> {
     watch: &'a dyn Watch,
     interrupt: &'a Interrupt,
 }
-
-/// [`BATCH_BYTES`] in memory.
-const STEP: usize = 512 << 10;
-const _: () = assert!(STEP as u64 == BATCH_BYTES);
 
 /// What one thread writes, one after another.
 type Unit = Vec<Stretch>;
@@ -158,9 +154,10 @@ impl Writing<'_> {
             return self.copy(batch, batch.range.clone(), reader, outlet, failure);
         }
         self.interrupt.check()?;
-        let shared_to = batch.range.start + share(batch, self.file, reader)?;
-        for start in batch.range.clone().step_by(STEP) {
-            let range = start..batch.range.end.min(start + BATCH_BYTES);
+        let Range { mut start, end } = batch.range;
+        let shared_to = start + share(batch, self.file, reader)?;
+        while start < end {
+            let range = start..end.min(start + BATCH_BYTES);
             if range.end > shared_to {
                 self.copy(batch, range, reader, outlet, failure)?;
             } else if batch.is_marked() {
@@ -170,6 +167,7 @@ impl Writing<'_> {
                 batch.show(start, &bytes, self.watch);
                 outlet.give_back(bytes);
             }
+            start += BATCH_BYTES;
         }
         Ok(())
     }

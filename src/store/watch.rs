@@ -15,7 +15,7 @@ use super::nar::{self, HashingWriter, Writer};
 use super::{
     Closure, ClosurePath, Content, MismatchError, NarDigest, NarHash, StorePath, ValidPath,
 };
-use crate::source::{Mark, ReadError, Source, Watch};
+use crate::source::{Mark, ReadError, Reader, Source, Watch};
 use crate::tree::{Kind, Name, NodeId, Tree};
 
 /// A watch over the store paths whose hashes nobody knows, or that must be checked.
@@ -339,6 +339,7 @@ impl Hashing {
         self.files += 1;
         let mut at = 0;
         if let Some(source) = self.unshown.remove(&number) {
+            let mut reader = Reader::default();
             let mut buffer = Vec::new();
             while at < length {
                 if self.stop.load(Ordering::Relaxed) {
@@ -346,7 +347,7 @@ impl Hashing {
                 }
                 let bytes = CHUNK.min(length - at);
                 buffer.resize(usize::try_from(bytes).expect("a chunk is in memory"), 0);
-                source.read_at(at, &mut buffer)?;
+                reader.read_at(&source, at, &mut buffer)?;
                 self.writer.content(&buffer).expect(TAKES_ALL);
                 at += bytes;
             }
