@@ -20,6 +20,9 @@ const MIB: u64 = 1 << 20;
 /// Bytes of a large file, which ends within a block.
 const LARGE: u64 = 48 * MIB + 5;
 
+/// Bytes of another, none of which need be read if it is shared.
+const WHOLE: u64 = 48 * MIB;
+
 /// Runs `work` on a new XFS, and on a new btrfs.
 fn on_hosts_that_share(mut work: impl FnMut(&Path)) {
     for kind in ["xfs", "btrfs"] {
@@ -31,7 +34,7 @@ fn on_hosts_that_share(mut work: impl FnMut(&Path)) {
 fn scan(directory: &Path) -> Tree {
     let source = directory.join("source");
     fs::create_dir_all(&source).unwrap();
-    for (number, length) in [(1, LARGE), (2, LARGE), (3, 300_000), (4, 5_000), (5, 0)] {
+    for (number, length) in [(1, LARGE), (2, WHOLE), (3, 300_000), (4, 5_000), (5, 0)] {
         let content = noise(usize::try_from(length).unwrap(), number);
         fs::write(source.join(number.to_string()), content).unwrap();
     }
@@ -75,7 +78,7 @@ fn a_shared_image_has_the_same_bytes_and_takes_next_to_no_space() {
         let file = image_in(host);
         image::write(&pieces, &file, &Interrupt::default()).unwrap();
         let taken = before.saturating_sub(free(host));
-        let unshared = pieces.covered() - 2 * LARGE;
+        let unshared = pieces.covered() - LARGE - WHOLE;
         assert!(
             taken < unshared + 2 * MIB,
             "{taken} bytes were taken, where {unshared} cannot be shared"
@@ -165,11 +168,11 @@ fn a_file_that_grew_or_shrank_is_not_shared() {
             .write(true)
             .open(host.join("source/2"))
             .unwrap();
-        for found in [LARGE + 1, LARGE + MIB, LARGE - 1, 0] {
+        for found in [WHOLE + 1, WHOLE + MIB, WHOLE - 1, 0] {
             file.set_len(found).unwrap();
             let error = image::write(&pieces, &image_in(host), &Interrupt::default()).unwrap_err();
             assert!(
-                matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: LARGE, found: now }) if path.ends_with("2") && *now == found),
+                matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: WHOLE, found: now }) if path.ends_with("2") && *now == found),
                 "{error}"
             );
         }
