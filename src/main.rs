@@ -24,6 +24,10 @@ mod cli;
 
 use cli::{ArgumentError, Arguments, Command, InstallArguments, Installing, PrepareRootArguments};
 
+/// Trees of many files are made of small allocations, on all threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Why the process fails.
 #[derive(Debug, thiserror::Error)]
 enum Failure {

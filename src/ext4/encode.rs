@@ -23,18 +23,20 @@ use crate::tree::Kind;
 /// Files whose pieces are in memory twice, while they are put behind those of others.
 const FILES_AT_ONCE: usize = 1 << 15;
 
+/// Files of which one thread makes the pieces.
+const FILES_OF_A_THREAD: usize = 1 << 10;
+
 /// The image of `filesystem`.
 pub(super) fn pieces(filesystem: Filesystem) -> Pieces {
     let size = filesystem.layout.image_size;
     let filesystem = Arc::new(filesystem);
-    let mut pieces = Vec::new();
-    add_superblocks(&filesystem, &mut pieces);
-    add_group_metadata(&filesystem, &mut pieces);
-    add_resize_inode(&filesystem, &mut pieces);
-    add_journal(&filesystem, &mut pieces);
-    add_orphan_file(&filesystem, &mut pieces);
-    add_files(&filesystem, &mut pieces);
-    Pieces::new(size, pieces)
+    let mut internal = Vec::new();
+    add_superblocks(&filesystem, &mut internal);
+    add_group_metadata(&filesystem, &mut internal);
+    add_resize_inode(&filesystem, &mut internal);
+    add_journal(&filesystem, &mut internal);
+    add_orphan_file(&filesystem, &mut internal);
+    Pieces::new(size, with_files(&filesystem, internal))
 }
 
 /// The superblock and the descriptors of each group that has them, and behind the
@@ -171,20 +173,35 @@ fn add_orphan_file(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
     add_extent_tree(filesystem, number, allocation, &content, pieces);
 }
 
-/// The blocks of all files, made on all threads.
-fn add_files(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
+/// The pieces of all files, made on all threads, with the `internal` ones among them: in order
+/// of their offsets.
+fn with_files(filesystem: &Arc<Filesystem>, mut internal: Vec<Piece>) -> Vec<Piece> {
     let files = filesystem.inventory.files();
+    let mut pieces = Vec::with_capacity(internal.len() + files.len());
+    internal.sort_unstable_by_key(|piece| piece.offset);
+    let mut internal = internal.into_iter().peekable();
     for start in (0..files.len()).step_by(FILES_AT_ONCE) {
         let end = files.len().min(start + FILES_AT_ONCE);
-        let parts: Vec<_> = (start..end)
-            .into_par_iter()
-            .fold(Vec::new, |mut pieces, index| {
-                add_file(filesystem, index, &files[index], &mut pieces);
+        let parts: Vec<_> = files[start..end]
+            .par_chunks(FILES_OF_A_THREAD)
+            .enumerate()
+            .map(|(part, files)| {
+                let mut pieces = Vec::with_capacity(files.len());
+                for (index, file) in (start + part * FILES_OF_A_THREAD..).zip(files) {
+                    add_file(filesystem, index, file, &mut pieces);
+                }
                 pieces
             })
             .collect();
-        pieces.extend(parts.into_iter().flatten());
+        for piece in parts.into_iter().flatten() {
+            while let Some(before) = internal.next_if(|before| before.offset < piece.offset) {
+                pieces.push(before);
+            }
+            pieces.push(piece);
+        }
     }
+    pieces.extend(internal);
+    pieces
 }
 
 /// The blocks of a file: content, extent tree, extended attributes.

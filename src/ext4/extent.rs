@@ -80,7 +80,10 @@ pub(super) fn extents(
 impl Mapped {
     /// How many blocks are mapped.
     pub(super) fn blocks(&self) -> u64 {
-        self.ranges().map(|range| range.end - range.start).sum()
+        match self {
+            Self::All(blocks) => *blocks,
+            Self::Ranges(ranges) => ranges.iter().map(|range| range.end - range.start).sum(),
+        }
     }
 
     fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
@@ -93,6 +96,9 @@ impl Mapped {
             .chain(ranges.iter().cloned())
     }
 }
+
+/// Blocks of a file that need no tree wherever they lie: each may be an extent of its own.
+pub(super) const BLOCKS_WITHOUT_TREE: u64 = EXTENTS_IN_INODE as u64;
 
 /// Blocks of the tree of so many extents.
 pub(super) fn node_count(extents: usize) -> u64 {

@@ -300,9 +300,13 @@ impl Allocation {
     /// there.
     pub(super) fn new(geometry: &Geometry, first: Rank, content: &Mapped) -> Self {
         let content_blocks = content.blocks();
-        let available = geometry.capacity().saturating_sub(first.0);
-        let runs = geometry.runs(first, content_blocks.min(available));
-        let tree_blocks = extent::node_count(extents(content, runs).count());
+        let tree_blocks = if content_blocks <= extent::BLOCKS_WITHOUT_TREE {
+            0
+        } else {
+            let available = geometry.capacity().saturating_sub(first.0);
+            let runs = geometry.runs(first, content_blocks.min(available));
+            extent::node_count(extents(content, runs).count())
+        };
         Self {
             first,
             content_blocks,

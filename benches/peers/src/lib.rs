@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The store paths that the file `list` names, one a line.
 pub fn store_paths(list: &str) -> Result<Vec<PathBuf>> {
     let text = std::fs::read_to_string(list).with_context(|| format!("reading {list}"))?;
