@@ -205,6 +205,12 @@ impl Tree {
         Ok(id)
     }
 
+    /// Makes room for so many nodes more. A tree that grows without may be in memory twice for a
+    /// moment.
+    pub fn reserve(&mut self, nodes: usize) {
+        self.nodes.reserve(nodes);
+    }
+
     /// Gives back memory that was kept for more nodes.
     pub fn shrink(&mut self) {
         self.nodes.shrink_to_fit();

@@ -127,6 +127,7 @@ pub fn contents_tree(contents: Vec<Placed>, mtime: Timestamp) -> Result<Tree, Ro
 )]
 pub fn store_tree(scanned: Vec<(StorePath, Tree)>, mtime: Timestamp) -> Tree {
     let mut store = Tree::new(Node::directory(store_metadata(mtime)));
+    store.reserve(nodes_of(&scanned));
     for (store_path, tree) in scanned {
         store
             .graft(Tree::ROOT, name(store_path.base_name()), tree)
@@ -156,6 +157,14 @@ pub fn store_paths<'a>(
         lookup(lookup(Tree::ROOT, "nix"), "store")
     };
     paths.map(|path| lookup(store, path.base_name())).collect()
+}
+
+/// Nodes that come later: the registration, `lost+found`.
+const LATER_NODES: usize = 16;
+
+/// Nodes of all trees of a closure, and of what is put beside them.
+fn nodes_of(scanned: &[(StorePath, Tree)]) -> usize {
+    scanned.iter().map(|(_, tree)| tree.len()).sum::<usize>() + LATER_NODES
 }
 
 fn store_metadata(mtime: Timestamp) -> Metadata {
@@ -315,6 +324,7 @@ impl Image {
         self.tree.node_mut(nix).metadata = Metadata::of_root(DIRECTORY_MODE, self.mtime).into();
         let (store, _) = self.directories(&[name("nix"), name("store")])?;
         self.tree.node_mut(store).metadata = store_metadata(self.mtime).into();
+        self.tree.reserve(nodes_of(&scanned));
         for (store_path, tree) in scanned {
             let name = name(store_path.base_name());
             if let Some(there) = self.tree.lookup(store, &name) {

@@ -4,9 +4,10 @@
 //! names as bytes. The host's owners, modes, times, xattrs and hard links do not
 //! reach the tree.
 //!
-//! All directories of one depth are listed at once, on all threads: one store path
+//! Directories of all store paths are listed at once, on all threads: one store path
 //! may hold most of a closure's files, and depth costs no stack.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -91,7 +92,7 @@ pub fn scan_closure(
 }
 
 /// Directories whose listings are in memory at once, beside the trees.
-const DIRECTORIES_AT_ONCE: usize = 1024;
+const DIRECTORIES_AT_ONCE: usize = 256;
 
 /// Entries of one directory that a thread looks at before others may take some.
 const ENTRIES_AT_ONCE: usize = 256;
@@ -114,12 +115,12 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
     let nodes: Vec<_> = tops.par_iter().map(|top| look_at(top, kinds)).collect();
     let mut error = None;
     let mut trees = Vec::with_capacity(tops.len());
-    let mut pending = Vec::new();
+    let mut pending = VecDeque::new();
     for (top, node) in tops.iter().zip(nodes) {
         match node {
             Ok(node) => {
                 if node.is_directory() {
-                    pending.push(Pending {
+                    pending.push_back(Pending {
                         tree: trees.len(),
                         id: Tree::ROOT,
                         path: Arc::new(top.clone()),
@@ -130,26 +131,46 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
             Err(new) => keep_first(&mut error, new),
         }
     }
-    while !pending.is_empty() {
-        let mut deeper = Vec::new();
-        for pending in pending.chunks(DIRECTORIES_AT_ONCE) {
-            let listings: Vec<_> = pending
-                .par_iter()
-                .map(|directory| list(&directory.path, kinds))
-                .collect();
-            for (directory, listing) in pending.iter().zip(listings) {
-                if let Some(new) = listing.error {
-                    keep_first(&mut error, new);
-                }
-                let tree = &mut trees[directory.tree];
-                tree.fill(directory.id, listing.entries);
-                deeper.extend(directory.below(tree));
-            }
-        }
-        pending = deeper;
+    // While some are listed, those before them become parts of their trees.
+    let mut listed = Vec::new();
+    while !(pending.is_empty() && listed.is_empty()) {
+        let count = pending.len().min(DIRECTORIES_AT_ONCE);
+        let next: Vec<_> = pending.drain(..count).collect();
+        let (listings, below) = rayon::join(
+            || list_all(next, kinds),
+            || fill(&mut trees, listed, &mut error),
+        );
+        pending.extend(below);
+        listed = listings;
     }
     trees.iter_mut().for_each(Tree::shrink);
     error.map_or(Ok(trees), Err)
+}
+
+fn list_all(directories: Vec<Pending>, kinds: &Kinds) -> Vec<(Pending, Listing)> {
+    let list = |directory: Pending| {
+        let listing = list(&directory.path, kinds);
+        (directory, listing)
+    };
+    directories.into_par_iter().map(list).collect()
+}
+
+/// Puts what was `listed` into its trees; gives the directories in it.
+fn fill(
+    trees: &mut [Tree],
+    listed: Vec<(Pending, Listing)>,
+    error: &mut Option<ScanError>,
+) -> Vec<Pending> {
+    let mut below = Vec::new();
+    for (directory, listing) in listed {
+        if let Some(new) = listing.error {
+            keep_first(error, new);
+        }
+        let tree = &mut trees[directory.tree];
+        tree.fill(directory.id, listing.entries);
+        below.extend(directory.below(tree));
+    }
+    below
 }
 
 impl Pending {

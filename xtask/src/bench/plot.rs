@@ -18,7 +18,7 @@ pub(super) struct Line {
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 400.0;
 const LEFT: f64 = 76.0;
-const RIGHT: f64 = 20.0;
+const RIGHT: f64 = 36.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 56.0;
 
