@@ -2,6 +2,7 @@
 {
   lib,
   rustPlatform,
+  stdenv,
 }:
 let
   manifest = builtins.fromTOML (builtins.readFile ../Cargo.toml);
@@ -27,6 +28,11 @@ rustPlatform.buildRustPackage {
 
   # The tests want root, loop devices and a Nix of their own: `cargo xtask test` runs them.
   doCheck = false;
+
+  # Manual pages and completions, which the program makes of its own command line.
+  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+    $out/bin/nix2image manual $out
+  '';
 
   meta = {
     inherit (manifest.package) description;

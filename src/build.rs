@@ -1,5 +1,6 @@
 //! The whole way, from what is wanted to the output.
 
+mod summary;
 mod volumes;
 
 use std::os::unix::ffi::OsStrExt;
@@ -12,10 +13,9 @@ use crate::boot::{self, BootError};
 use crate::deduplicate::deduplicate;
 use crate::disk::{DiskError, PartitionLabel};
 use crate::fat::FatError;
-use crate::image::{
-    Contained, ContainerError, Identity, Interrupt, OutputError, PendingOutput, WriteError,
-};
-use crate::progress::{Progress, Summary};
+use crate::image::{Contained, ContainerError, Identity, OutputError, PendingOutput, WriteError};
+use crate::job::Job;
+use crate::progress::{Progress, Summary, Verified};
 use crate::records::Records;
 use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
@@ -125,18 +125,18 @@ impl BuildError {
 /// Nix gives it when it optimises the store, and without which it fails.
 const MOST_NAMES: u32 = ext4::MAX_LINKS - 1;
 
-/// Makes the image that `spec` asks for. On an error, an interrupt too, nothing is at
+/// Makes the image that `spec` asks for. On an error, and if the job is stopped, nothing is at
 /// the output's path.
-pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<(), BuildError> {
+pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError> {
     let begin = |phase| {
-        interrupt.check()?;
+        job.check()?;
         progress.phase(phase);
         Ok::<_, WriteError>(())
     };
     let output = PendingOutput::begin(&spec.output.path)?;
 
     begin("gathering")?;
-    let closure = store::gather(spec.inputs, spec.time, &interrupt.0)?;
+    let closure = store::gather(spec.inputs, spec.time, job.stop_flag())?;
 
     begin("scanning")?;
     let mut contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
@@ -166,8 +166,8 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
         begin("deduplicating")?;
         let paths = closure.paths().map(|path| &path.path);
         let store_paths = root::store_paths(&tree, paths, spec.only_store);
-        let equal = deduplicate(&mut tree, &store_paths, MOST_NAMES, &interrupt.0)?;
-        watch.read_by_itself(equal, &interrupt.0);
+        let equal = deduplicate(&mut tree, &store_paths, MOST_NAMES, job.stop_flag())?;
+        watch.read_by_itself(equal, job.stop_flag());
     }
     if spec.sparse && !matches!(volumes, Volumes::Tar) {
         sparse::find_data(&mut tree)?;
@@ -175,42 +175,50 @@ pub fn build(spec: Spec, interrupt: &Interrupt, progress: Progress) -> Result<()
     let files = tree.len();
     let LaidOut { pieces, filesystem } = volumes.lay_out(tree, &spec.ext4)?;
     let image_bytes = pieces.size();
+    let composition = summary::composition(&pieces);
     let identity = identity(&closure, &spec.contents, &spec.ext4);
     let image = Contained::new(pieces, spec.container, identity)?;
 
-    begin("writing")?;
+    job.check().map_err(WriteError::from)?;
+    progress.phase_of("writing", image.work());
     let mut valid = Vec::new();
     let finish = || {
         let found = watch.finish(&closure);
-        interrupt.check()?;
+        job.check().map_err(WriteError::from)?;
         valid = found?;
         records.settle(&valid).map_err(BuildError::from)
     };
-    image.write_watched(output.file(), &watch, finish, interrupt)?;
+    image.write_watched(output.file(), &watch, finish, job)?;
 
     // The process ends soon, and its memory with it: to free a tree of many files node by
     // node would take longer.
     mem::forget((image, watch));
 
-    if let (true, Some(start)) = (spec.self_check, filesystem) {
-        begin("checking")?;
+    if let (true, Some(filesystem)) = (spec.self_check, filesystem) {
+        progress.phase_of("checking", valid.iter().map(|path| path.nar_size).sum());
         let place = self_check::Place {
-            start,
+            start: filesystem.start,
             store: if spec.only_store {
                 "/"
             } else {
                 store::STORE_DIRECTORY
             },
         };
-        self_check::check(&valid, &output, spec.container, place, interrupt)?;
+        self_check::check(&valid, &output, spec.container, place, job)?;
     }
 
-    interrupt.check()?;
+    job.check().map_err(WriteError::from)?;
     let summary = Summary {
         store_paths: valid.len(),
         files,
         image_bytes,
         output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
+        free: filesystem.map(|filesystem| summary::free(filesystem.usage)),
+        composition,
+        verified: Verified {
+            sources: spec.verify,
+            image: spec.self_check && filesystem.is_some(),
+        },
     };
     match &spec.output.directory {
         None => output.finish()?,
@@ -279,13 +287,17 @@ fn nixos(
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::sync::atomic::Ordering;
 
     use super::*;
     use crate::image::Container;
+    use crate::progress::Listener;
     use crate::spec::Output;
     use crate::store::{Form, Graph, NarHash, StorePath};
     use crate::tree::Timestamp;
+
+    fn silent() -> Progress {
+        Progress::new(Listener::Nobody, &Job::default())
+    }
 
     /// An image of nothing, at `path`.
     fn spec(path: &Path) -> Spec {
@@ -339,7 +351,7 @@ mod tests {
                 ca: None,
             }],
         }));
-        let error = build(spec, &Interrupt::default(), Progress::Silent).unwrap_err();
+        let error = build(spec, &Job::default(), silent()).unwrap_err();
         assert!(matches!(error, BuildError::Gather(_)));
         assert!(is_empty(directory.path()));
     }
@@ -347,11 +359,14 @@ mod tests {
     #[test]
     fn an_interrupt_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let interrupt = Interrupt::default();
-        interrupt.0.store(true, Ordering::Relaxed);
+        let job = Job::default();
+        job.stop();
         let spec = spec(&directory.path().join("out"));
-        let error = build(spec, &interrupt, Progress::Silent).unwrap_err();
-        assert!(matches!(error, BuildError::Write(WriteError::Interrupted)));
+        let error = build(spec, &job, silent()).unwrap_err();
+        assert!(matches!(
+            error,
+            BuildError::Write(WriteError::Interrupted(_))
+        ));
         assert!(is_empty(directory.path()));
     }
 }

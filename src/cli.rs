@@ -10,8 +10,10 @@ use nix2image::store::{Form, StorePath, StorePathError};
 use nix2image::tree::Timestamp;
 
 mod install;
+mod manual;
 
 pub(crate) use install::{InstallArguments, Installing};
+pub(crate) use manual::write as write_manual;
 
 /// Nix closures in, bootable disk images out.
 ///
@@ -23,6 +25,20 @@ pub(crate) use install::{InstallArguments, Installing};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) volume: Volume,
+}
+
+/// How much is said on standard error while it works. A builder tells Nix its phases and bytes,
+/// or says them as lines where Nix does not run it. A command shows a bar at a terminal.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Volume {
+    /// Say nothing but errors.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say each phase, and how far it is, as lines that stay.
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
 }
 
 #[derive(Subcommand)]
@@ -38,6 +54,11 @@ pub(crate) enum Command {
     /// The root is prepared, and the system installs its boot loader. Only root can do that.
     /// docs/install.md says more.
     Install(InstallArguments),
+    /// Write manual pages and shell completions below PREFIX, as a package installs them.
+    Manual {
+        /// What has `share`.
+        prefix: PathBuf,
+    },
     /// Serve `install`, which starts this itself.
     #[command(name = ENTER_COMMAND, hide = true)]
     EnterRoot {

@@ -13,7 +13,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use crate::image::{Interrupt, WriteError};
+use crate::job::{Job, Stopped};
 use crate::prepare_root::{PrepareRoot, PrepareRootError, prepare_root};
 use crate::progress::Progress;
 use crate::root::SYSTEM_PROFILE;
@@ -174,7 +174,7 @@ pub enum InstallError {
     },
     /// Somebody asked to stop.
     #[error(transparent)]
-    Interrupted(#[from] WriteError),
+    Interrupted(#[from] Stopped),
 }
 
 /// Installs the boot loader of a system.
@@ -197,22 +197,18 @@ impl InstallError {
 }
 
 /// Installs a system.
-pub fn install(
-    request: Install,
-    interrupt: &Interrupt,
-    progress: Progress,
-) -> Result<(), InstallError> {
+pub fn install(request: Install, job: &Job, progress: &Progress) -> Result<(), InstallError> {
     let root = root(&request.root)?;
     let (boot_loader, root_password) = (request.boot_loader, request.root_password);
-    let request = complete(request, &root, interrupt, progress)?;
-    prepare_root(request, interrupt, progress).map_err(Box::new)?;
+    let request = complete(request, &root, job, progress)?;
+    prepare_root(request, job, progress).map_err(Box::new)?;
     if boot_loader {
-        progress.phase("installing the boot loader");
-        install_boot_loader(&root, interrupt)?;
+        progress.phase_of_others("installing the boot loader");
+        install_boot_loader(&root, job)?;
     }
     if root_password && io::stdin().is_terminal() && linux::find(&root, PASSWD).is_ok() {
-        progress.phase("setting the root password");
-        set_password(&root, !boot_loader, interrupt)?;
+        progress.phase_of_others("setting the root password");
+        set_password(&root, !boot_loader, job)?;
     }
     Ok(())
 }
@@ -221,7 +217,7 @@ pub fn install(
 pub fn chroot(
     root_path: &Path,
     mut command: Vec<OsString>,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<Ending, InstallError> {
     let root = root(root_path)?;
     if let Err(source) = linux::find(&root, SYSTEM_PROFILE) {
@@ -231,7 +227,7 @@ pub fn chroot(
         command = vec![SHELL.into(), "--login".into()];
     }
     let program = command.remove(0);
-    enter(&root, Entry::new(program, command), interrupt)
+    enter(&root, Entry::new(program, command), job)
 }
 
 /// The directory as one that has no symlinks in it and does not hang on where we are.
@@ -254,8 +250,8 @@ fn root(path: &Path) -> Result<PathBuf, InstallError> {
 fn complete(
     request: Install,
     root: &Path,
-    interrupt: &Interrupt,
-    progress: Progress,
+    job: &Job,
+    progress: &Progress,
 ) -> Result<PrepareRoot, InstallError> {
     let state = &request.state_directory;
     let of_host = |roots| Form::Store {
@@ -271,7 +267,7 @@ fn complete(
         system
     } else {
         let configuration = root.join("etc/nixos/configuration.nix");
-        host::build(configuration, interrupt, progress)?
+        host::build(configuration, job, progress)?
     };
     let mut closures = request.closures;
     if closures.is_empty() {
@@ -298,13 +294,13 @@ fn store_path_of(path: &Path) -> Option<StorePath> {
     StorePath::from_base_name(base_name).ok()
 }
 
-fn install_boot_loader(root: &Path, interrupt: &Interrupt) -> Result<(), InstallError> {
+fn install_boot_loader(root: &Path, job: &Job) -> Result<(), InstallError> {
     let entry = Entry {
         activate: true,
         environment: vec![("NIXOS_INSTALL_BOOTLOADER".into(), "1".into())],
         ..Entry::new(SWITCH.into(), vec!["boot".into()])
     };
-    match enter(root, entry, interrupt)? {
+    match enter(root, entry, job)? {
         Ending::Code(0) => Ok(()),
         ending => Err(InstallError::BootLoader {
             root: root.into(),
@@ -313,12 +309,12 @@ fn install_boot_loader(root: &Path, interrupt: &Interrupt) -> Result<(), Install
     }
 }
 
-fn set_password(root: &Path, activate: bool, interrupt: &Interrupt) -> Result<(), InstallError> {
+fn set_password(root: &Path, activate: bool, job: &Job) -> Result<(), InstallError> {
     let entry = Entry {
         activate,
         ..Entry::new(PASSWD.into(), Vec::new())
     };
-    match enter(root, entry, interrupt)? {
+    match enter(root, entry, job)? {
         Ending::Code(0) => Ok(()),
         ending => Err(InstallError::Password {
             root: root.into(),
@@ -327,9 +323,9 @@ fn set_password(root: &Path, activate: bool, interrupt: &Interrupt) -> Result<()
     }
 }
 
-fn enter(root: &Path, entry: Entry, interrupt: &Interrupt) -> Result<Ending, InstallError> {
-    let entered = enter::enter(root, entry, interrupt);
-    interrupt.check()?;
+fn enter(root: &Path, entry: Entry, job: &Job) -> Result<Ending, InstallError> {
+    let entered = enter::enter(root, entry, job);
+    job.check()?;
     entered.map_err(|source| InstallError::Enter {
         root: root.into(),
         source,

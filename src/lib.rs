@@ -38,6 +38,7 @@ pub mod ext4;
 pub mod fat;
 pub mod image;
 pub mod install;
+pub mod job;
 pub mod prepare_root;
 pub mod progress;
 pub mod records;

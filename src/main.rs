@@ -3,7 +3,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,10 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix2image::attrs::{Attrs, AttrsError, Places};
 use nix2image::build::{BuildError, build};
 use nix2image::error::Chain;
-use nix2image::image::Interrupt;
 use nix2image::install::{self, Ending, InstallError};
+use nix2image::job::Job;
 use nix2image::prepare_root::{PrepareRootError, prepare_root};
-use nix2image::progress::Progress;
+use nix2image::progress::{Listener, Progress};
 use nix2image::spec::{Spec, SpecError};
 use nix2image::tree::Timestamp;
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
@@ -22,7 +23,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 mod cli;
 
-use cli::{ArgumentError, Arguments, Command, InstallArguments, Installing, PrepareRootArguments};
+use cli::{
+    ArgumentError, Arguments, Command, InstallArguments, Installing, PrepareRootArguments, Volume,
+    write_manual,
+};
 
 /// Trees of many files are made of small allocations, on all threads.
 #[global_allocator]
@@ -39,6 +43,8 @@ enum Failure {
     Cores { found: OsString },
     #[error("cannot tell the working directory")]
     WorkingDirectory(#[source] io::Error),
+    #[error("cannot write the manual below {}", prefix.display())]
+    Manual { prefix: PathBuf, source: io::Error },
     #[error("cannot start threads")]
     Threads(#[from] ThreadPoolBuildError),
     #[error("cannot handle signals")]
@@ -58,10 +64,12 @@ enum Failure {
 const STACK_BYTES: usize = 16 << 20;
 
 fn main() -> ExitCode {
-    let done = match Arguments::read(env::args_os()).command {
-        None => build_image(),
-        Some(Command::PrepareRoot(arguments)) => prepare(arguments),
-        Some(Command::Install(arguments)) => install(arguments),
+    let Arguments { command, volume } = Arguments::read(env::args_os());
+    let done = match command {
+        None => build_image(volume),
+        Some(Command::PrepareRoot(arguments)) => prepare(arguments, volume),
+        Some(Command::Install(arguments)) => install(arguments, volume),
+        Some(Command::Manual { prefix }) => manual(prefix),
         Some(Command::EnterRoot { order }) => Ok(install::serve(&order)),
     };
     match done {
@@ -74,7 +82,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn build_image() -> Result<ExitCode, Failure> {
+fn build_image(volume: Volume) -> Result<ExitCode, Failure> {
     let places = Places {
         attrs_json_file: env::var_os("NIX_ATTRS_JSON_FILE").map(Into::into),
         build_top: env::var_os("NIX_BUILD_TOP").map(Into::into),
@@ -82,23 +90,29 @@ fn build_image() -> Result<ExitCode, Failure> {
     };
     let spec = Spec::new(Attrs::read(&places)?, now())?;
     start_threads()?;
-    build(spec, &interrupt_by_signals()?, Progress::Nix).map_err(Box::new)?;
+    let job = job_until_signals()?;
+    let progress = Progress::new(builders_listener(volume), &job);
+    build(spec, &job, progress).map_err(Box::new)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn prepare(arguments: PrepareRootArguments) -> Result<ExitCode, Failure> {
+fn prepare(arguments: PrepareRootArguments, volume: Volume) -> Result<ExitCode, Failure> {
     let request = arguments.request()?;
     start_threads()?;
-    prepare_root(request, &interrupt_by_signals()?, progress()).map_err(Box::new)?;
+    let job = job_until_signals()?;
+    let progress = Progress::new(commands_listener(volume), &job);
+    prepare_root(request, &job, &progress).map_err(Box::new)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn install(arguments: InstallArguments) -> Result<ExitCode, Failure> {
+fn install(arguments: InstallArguments, volume: Volume) -> Result<ExitCode, Failure> {
     let state_directory = env::var_os("NIX_STATE_DIR").map(Into::into);
     match arguments.request(state_directory) {
         Installing::System(request) => {
             start_threads()?;
-            install::install(*request, &interrupt_by_signals()?, progress())?;
+            let job = job_until_signals()?;
+            let progress = Progress::new(commands_listener(volume), &job);
+            install::install(*request, &job, &progress)?;
             Ok(ExitCode::SUCCESS)
         }
         Installing::Command { root, command } => {
@@ -106,10 +120,17 @@ fn install(arguments: InstallArguments) -> Result<ExitCode, Failure> {
             for signal in [SIGINT, SIGQUIT] {
                 signal_hook::flag::register(signal, Arc::default()).map_err(Failure::Signals)?;
             }
-            let interrupt = interrupt_by(&[SIGHUP, SIGTERM])?;
-            let ending = install::chroot(&root, command, &interrupt)?;
+            let job = job_until(&[SIGHUP, SIGTERM])?;
+            let ending = install::chroot(&root, command, &job)?;
             Ok(exit_code_of(ending))
         }
+    }
+}
+
+fn manual(prefix: PathBuf) -> Result<ExitCode, Failure> {
+    match write_manual(&prefix) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(source) => Err(Failure::Manual { prefix, source }),
     }
 }
 
@@ -122,10 +143,22 @@ fn exit_code_of(ending: Ending) -> ExitCode {
     u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn progress() -> Progress {
-    match env::var_os("NIX_BUILD_TOP") {
-        Some(_) => Progress::Nix,
-        None => Progress::Silent,
+/// Who listens to a builder, which is Nix's unless somebody runs it by hand.
+fn builders_listener(volume: Volume) -> Listener {
+    match (volume.quiet, env::var_os("NIX_BUILD_TOP")) {
+        (true, _) => Listener::Nobody,
+        (false, Some(_)) => Listener::Nix,
+        (false, None) => Listener::Lines,
+    }
+}
+
+/// Who listens to a command: a person, unless it is run by Nix or by a script.
+fn commands_listener(volume: Volume) -> Listener {
+    match builders_listener(volume) {
+        Listener::Lines if volume.verbose => Listener::Lines,
+        Listener::Lines if io::stderr().is_terminal() => Listener::Terminal,
+        Listener::Lines => Listener::Nobody,
+        listener => listener,
     }
 }
 
@@ -153,17 +186,18 @@ fn start_threads() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A request to stop that is made when somebody ends the process.
-fn interrupt_by_signals() -> Result<Interrupt, Failure> {
-    interrupt_by(&[SIGHUP, SIGINT, SIGTERM])
+/// A job that stops when somebody ends the process.
+fn job_until_signals() -> Result<Job, Failure> {
+    job_until(&[SIGHUP, SIGINT, SIGTERM])
 }
 
-fn interrupt_by(signals: &[i32]) -> Result<Interrupt, Failure> {
-    let interrupt = Interrupt::default();
+fn job_until(signals: &[i32]) -> Result<Job, Failure> {
+    let job = Job::default();
     for signal in signals {
-        signal_hook::flag::register(*signal, Arc::clone(&interrupt.0)).map_err(Failure::Signals)?;
+        signal_hook::flag::register(*signal, Arc::clone(job.stop_flag()))
+            .map_err(Failure::Signals)?;
     }
-    Ok(interrupt)
+    Ok(job)
 }
 
 impl Failure {
@@ -177,6 +211,7 @@ impl Failure {
             Self::Install(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::WorkingDirectory(_)
             | Self::Threads(_)
+            | Self::Manual { .. }
             | Self::Signals(_)
             | Self::Build(_)
             | Self::PrepareRoot(_)

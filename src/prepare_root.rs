@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::directory::{Directory, DirectoryError, Ownership};
-use crate::image::{Interrupt, WriteError};
+use crate::job::{Job, Stopped};
 use crate::progress::Progress;
 use crate::root::{self, CHANNEL_PROFILE, Generations, NixosRoot, RootError, SYSTEM_PROFILE};
 use crate::store::{
@@ -90,7 +90,7 @@ pub enum PrepareRootError {
     },
     /// Somebody asked to stop.
     #[error(transparent)]
-    Interrupted(#[from] WriteError),
+    Interrupted(#[from] Stopped),
 }
 
 impl PrepareRootError {
@@ -108,22 +108,22 @@ impl PrepareRootError {
 /// Lays the root of a NixOS into a directory. Owners are set if this process is root's.
 pub fn prepare_root(
     request: PrepareRoot,
-    interrupt: &Interrupt,
-    progress: Progress,
+    job: &Job,
+    progress: &Progress,
 ) -> Result<(), PrepareRootError> {
-    prepare(request, Ownership::of_this_process(), interrupt, progress)
+    prepare(request, Ownership::of_this_process(), job, progress)
 }
 
 fn prepare(
     request: PrepareRoot,
     ownership: Ownership,
-    interrupt: &Interrupt,
-    progress: Progress,
+    job: &Job,
+    progress: &Progress,
 ) -> Result<(), PrepareRootError> {
     let begin = |phase| {
-        interrupt.check()?;
+        job.check()?;
         progress.phase(phase);
-        Ok::<_, WriteError>(())
+        Ok::<_, Stopped>(())
     };
     let target = Directory::open(&request.mount_point).map_err(|source| {
         let path = request.mount_point.clone();
@@ -133,7 +133,7 @@ fn prepare(
     let time = request.time;
 
     begin("gathering")?;
-    let closure = store::gather(request.closures.clone(), time, &interrupt.0)?;
+    let closure = store::gather(request.closures.clone(), time, job.stop_flag())?;
 
     begin("scanning")?;
     let mut scanned = store::scan_closure(&closure, time)?;
@@ -141,7 +141,7 @@ fn prepare(
     let nixos = nixos(&target, request)?;
     let tree = root::tree(Some(&nixos), scanned, Vec::new(), None, time)?;
 
-    begin("writing")?;
+    begin("laying out")?;
     let layout = Layout::new(&target, &tree, ownership)?;
     layout.make_directories()?;
     let paths = valid::Paths {
@@ -149,10 +149,10 @@ fn prepare(
         tree: &tree,
         watch: &watch,
         ownership,
-        interrupt: &interrupt.0,
+        job,
         time,
     };
-    let valid = paths.make_valid(&target)?;
+    let valid = paths.make_valid(&target, progress)?;
 
     begin("finishing")?;
     layout.put_links()?;

@@ -1,94 +1,150 @@
-//! What a person sees of a build: its phases, and sizes at the end.
+//! What a person sees of a long piece of work: its phases, how far each is, and in the end
+//! what came of it. All on standard error.
+//!
+//! One thread says all of it, a few times a second, and those who work only count bytes in
+//! their [`Job`].
 
-use std::fmt;
-use std::io::{self, Write};
+mod screen;
+mod summary;
 
-use serde_json::json;
+use std::io;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-/// A reporter, to standard error.
-#[derive(Clone, Copy, Debug)]
-pub enum Progress {
-    /// Says phases in the form that Nix reads from a builder, and the rest as text.
+use crate::job::Job;
+use screen::Screen;
+
+pub use summary::{Composition, Free, Summary, Verified};
+
+/// Who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Nix, which runs a builder: phases and bytes in the form of its log protocol, the summary
+    /// as text.
     Nix,
-    /// Says nothing.
-    Silent,
+    /// Whoever reads lines: one for each phase, and at most nine more that say how far it is.
+    Lines,
+    /// A person at a terminal, who sees a bar.
+    Terminal,
+    /// Nobody.
+    Nobody,
 }
 
-/// What has been made.
-#[derive(Clone, Copy, Debug)]
-pub struct Summary {
-    /// Store paths in the image.
-    pub store_paths: usize,
-    /// Files of all types in the image.
-    pub files: usize,
-    /// Bytes of the image.
-    pub image_bytes: u64,
-    /// Bytes of the output; fewer, if the image is compressed.
-    pub output_bytes: u64,
+/// How often something new is said. Nix keeps it in the build's log.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Tells a listener how far a job is.
+#[derive(Debug)]
+pub struct Progress {
+    job: Job,
+    begin: Instant,
+    /// Nothing if nobody listens.
+    teller: Option<Teller>,
+}
+
+#[derive(Debug)]
+struct Teller {
+    events: Sender<Event>,
+    thread: JoinHandle<()>,
+}
+
+/// What is to be said.
+enum Event {
+    Phase(Phase),
+    Text(String),
+}
+
+/// A part of a job.
+struct Phase {
+    name: &'static str,
+    /// Bytes that were done when it began.
+    from: u64,
+    extent: Extent,
+}
+
+/// What is known of a phase before.
+#[derive(Clone, Copy)]
+enum Extent {
+    Bytes(u64),
+    Unknown,
+    /// That others write to the terminal.
+    OfOthers,
 }
 
 impl Progress {
-    /// A phase begins.
-    pub fn phase(self, name: &str) {
-        self.say(&phase_line(name));
+    /// Tells `listener` of `job`.
+    #[must_use]
+    pub fn new(listener: Listener, job: &Job) -> Self {
+        let teller = (listener != Listener::Nobody).then(|| Teller::start(listener, job.clone()));
+        Self {
+            job: job.clone(),
+            begin: Instant::now(),
+            teller,
+        }
     }
 
-    /// The output is there.
+    /// A phase begins of which nobody knows how long it is.
+    pub fn phase(&self, name: &'static str) {
+        self.begin(name, Extent::Unknown);
+    }
+
+    /// A phase begins in which so many bytes are done.
+    pub fn phase_of(&self, name: &'static str, bytes: u64) {
+        self.begin(name, Extent::Bytes(bytes));
+    }
+
+    /// A phase begins in which other programs write to the terminal.
+    pub fn phase_of_others(&self, name: &'static str) {
+        self.begin(name, Extent::OfOthers);
+    }
+
+    /// All is done: says what came of it.
     pub fn done(self, summary: &Summary) {
-        self.say(&summary.to_string());
+        self.send(Event::Text(summary.in_lines(self.begin.elapsed())));
     }
 
-    fn say(self, line: &str) {
-        match self {
-            // A build need not fail because nobody listens.
-            Self::Nix => drop(writeln!(io::stderr(), "{line}")),
-            Self::Silent => {}
+    fn begin(&self, name: &'static str, extent: Extent) {
+        self.send(Event::Phase(Phase {
+            name,
+            from: self.job.done(),
+            extent,
+        }));
+    }
+
+    fn send(&self, event: Event) {
+        if let Some(teller) = &self.teller {
+            // The work need not fail because nobody can be told.
+            let _ = teller.events.send(event);
         }
     }
 }
 
-/// A line that shows `name` as the build's phase in the progress bar of `nix build`.
-fn phase_line(name: &str) -> String {
-    format!("@nix {}", json!({ "action": "setPhase", "phase": name }))
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "nix2image: {} store paths, {} files, an image of {} bytes",
-            self.store_paths, self.files, self.image_bytes
-        )?;
-        if self.output_bytes != self.image_bytes {
-            write!(f, ", compressed to {}", self.output_bytes)?;
+impl Drop for Progress {
+    /// Waits until all is said, so that what comes after it, an error say, stands below.
+    fn drop(&mut self) {
+        if let Some(Teller { events, thread }) = self.teller.take() {
+            drop(events);
+            let _ = thread.join();
         }
-        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_phase_is_said_as_nix_reads_it() {
-        assert_eq!(
-            phase_line("scanning"),
-            r#"@nix {"action":"setPhase","phase":"scanning"}"#
-        );
-    }
-
-    #[test]
-    fn the_summary_has_the_compressed_size_where_there_is_one() {
-        let mut summary = Summary {
-            store_paths: 2,
-            files: 30,
-            image_bytes: 4096,
-            output_bytes: 4096,
-        };
-        let plain = "nix2image: 2 store paths, 30 files, an image of 4096 bytes";
-        assert_eq!(summary.to_string(), plain);
-        summary.output_bytes = 100;
-        assert_eq!(summary.to_string(), format!("{plain}, compressed to 100"));
+impl Teller {
+    fn start(listener: Listener, job: Job) -> Self {
+        let (events, received) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let mut screen = Screen::new(listener, io::stderr());
+            loop {
+                match received.recv_timeout(INTERVAL) {
+                    Ok(Event::Phase(phase)) => screen.phase(phase),
+                    Ok(Event::Text(text)) => screen.text(&text, job.done()),
+                    Err(RecvTimeoutError::Timeout) => screen.show(job.done()),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            screen.end(job.done());
+        });
+        Self { events, thread }
     }
 }

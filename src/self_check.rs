@@ -5,12 +5,13 @@ mod reader;
 mod sparse;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 
 use ext4_view::{Ext4, Ext4Error, FileType, Path};
 use rayon::prelude::*;
 
-use crate::image::{Container, Interrupt, PendingOutput, WriteError};
+use crate::image::{Container, PendingOutput};
+use crate::job::{Job, Stopped};
 use crate::store::nar::{self, HashingWriter, NarError};
 use crate::store::{NarHash, StorePath, ValidPath};
 use reader::ImageReader;
@@ -67,7 +68,7 @@ pub enum SelfCheckError {
     Decompress(#[source] io::Error),
     /// Somebody asked to stop.
     #[error(transparent)]
-    Stopped(#[from] WriteError),
+    Stopped(#[from] Stopped),
 }
 
 /// Where in an image the store is.
@@ -85,11 +86,11 @@ pub fn check(
     output: &PendingOutput,
     container: Container,
     place: Place,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), SelfCheckError> {
     let image = match container {
         Container::Zstd { .. } => {
-            sparse::decompress(output, interrupt).map_err(|error| match interrupt.check() {
+            sparse::decompress(output, job).map_err(|error| match job.check() {
                 Err(stopped) => stopped.into(),
                 Ok(()) => SelfCheckError::Decompress(error),
             })?
@@ -98,7 +99,7 @@ pub fn check(
             output.file().try_clone().map_err(SelfCheckError::Open)?
         }
     };
-    check_image(paths, image, place, interrupt)
+    check_image(paths, image, place, job)
 }
 
 /// Compares what is at `place` of `image` with `paths`, on all threads.
@@ -106,7 +107,7 @@ fn check_image(
     paths: &[ValidPath],
     image: File,
     place: Place,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), SelfCheckError> {
     let reader = ImageReader::new(image, place.start);
     // The reader stays on its thread, so each has its own.
@@ -119,7 +120,7 @@ fn check_image(
                     Ext4::load(Box::new(reader.clone())).map_err(SelfCheckError::Filesystem)?,
                 ),
             };
-            check_path(filesystem, place.store, valid, interrupt)
+            check_path(filesystem, place.store, valid, job)
         },
     )
 }
@@ -128,21 +129,25 @@ fn check_path(
     filesystem: &Ext4,
     store: &str,
     valid: &ValidPath,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), SelfCheckError> {
     let path = std::path::Path::new(store).join(valid.path.base_name());
     let path = Path::try_from(path.as_path())
         .expect("a store path has neither NUL bytes nor names of more than 255");
     let mut walk = Walk {
         filesystem,
-        interrupt,
-        nar: nar::Writer::new(HashingWriter::default()).map_err(hash_error(path))?,
+        job,
+        nar: nar::Writer::new(Advancing {
+            to: HashingWriter::default(),
+            job,
+        })
+        .map_err(hash_error(path))?,
     };
     let top = filesystem
         .symlink_metadata(path)
         .map_err(read_error(path))?;
     walk.node(path, top.file_type())?;
-    let (found, found_size) = walk.nar.finish().finish();
+    let (found, found_size) = walk.nar.finish().to.finish();
     if (found, found_size) != (valid.nar_hash, valid.nar_size) {
         return Err(SelfCheckError::Mismatch {
             path: valid.path.clone(),
@@ -158,13 +163,31 @@ fn check_path(
 /// A walk through a store path of the image, which writes its NAR.
 struct Walk<'a> {
     filesystem: &'a Ext4,
-    interrupt: &'a Interrupt,
-    nar: nar::Writer<HashingWriter>,
+    job: &'a Job,
+    nar: nar::Writer<Advancing<'a>>,
+}
+
+/// Advances a job with all that is hashed.
+struct Advancing<'a> {
+    to: HashingWriter,
+    job: &'a Job,
+}
+
+impl Write for Advancing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        self.job.advance(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 impl Walk<'_> {
     fn node(&mut self, path: Path<'_>, file_type: FileType) -> Result<(), SelfCheckError> {
-        self.interrupt.check()?;
+        self.job.check()?;
         match file_type {
             FileType::Directory => self.directory(path),
             FileType::Regular => {

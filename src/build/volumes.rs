@@ -19,10 +19,31 @@ pub(super) enum Volumes {
     Disk(Box<FoundDisk>),
 }
 
-/// An image, and where the ext4 filesystem with the closure begins in it, in bytes.
+/// An image, and the ext4 filesystem with the closure in it.
 pub(super) struct LaidOut {
     pub pieces: Pieces,
-    pub filesystem: Option<u64>,
+    pub filesystem: Option<Filesystem>,
+}
+
+/// The ext4 filesystem with the closure.
+#[derive(Clone, Copy)]
+pub(super) struct Filesystem {
+    /// Where it begins in the image, in bytes.
+    pub start: u64,
+    pub usage: ext4::Usage,
+}
+
+impl Filesystem {
+    /// The pieces of the filesystem that begins at `start`, and itself.
+    fn lay_out(
+        tree: Tree,
+        options: &ext4::Options,
+        start: u64,
+    ) -> Result<(Pieces, Self), ext4::LayoutError> {
+        let image = ext4::Image::new(tree, options)?;
+        let usage = image.usage();
+        Ok((image.into_pieces(), Self { start, usage }))
+    }
 }
 
 impl Volumes {
@@ -42,7 +63,10 @@ impl Volumes {
         options: &ext4::Options,
     ) -> Result<LaidOut, BuildError> {
         let (pieces, filesystem) = match self {
-            Self::Ext4 => (ext4::lay_out(tree, options)?, Some(0)),
+            Self::Ext4 => {
+                let (pieces, filesystem) = Filesystem::lay_out(tree, options, 0)?;
+                (pieces, Some(filesystem))
+            }
             Self::Tar => (tar::lay_out(tree)?, None),
             Self::Disk(found) => return found.lay_out(tree, options),
         };
@@ -94,9 +118,14 @@ impl FoundDisk {
                     fat::lay_out(&tree, &fat_options(&options, place)).map_err(BuildError::from)
                 }
                 FoundContent::Root => {
-                    filesystem = Some(place.start);
                     let tree = tree.take().expect("one partition holds the closure");
-                    ext4::lay_out(tree, &ext4_options(options, place)).map_err(BuildError::from)
+                    let options = ext4_options(options, place);
+                    Filesystem::lay_out(tree, &options, place.start)
+                        .map(|(pieces, laid_out)| {
+                            filesystem = Some(laid_out);
+                            pieces
+                        })
+                        .map_err(BuildError::from)
                 }
             };
             let named = |error| BuildError::Partition {

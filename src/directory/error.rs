@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::job::Stopped;
 use crate::source::ReadError;
 
 /// What went wrong in a directory of the host.
@@ -70,8 +71,8 @@ pub enum DirectoryError {
     #[error(transparent)]
     Source(#[from] ReadError),
     /// Somebody asked to stop.
-    #[error("interrupted")]
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Stopped),
 }
 
 impl DirectoryError {

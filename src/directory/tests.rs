@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::job::Job;
 use crate::source::{Mark, Source, Watch};
 use crate::tree::{DeviceNumber, Kind, Metadata, Name, Node, Timestamp, Tree};
 
@@ -38,12 +38,10 @@ fn directory(mode: u16) -> Node {
     Node::directory(metadata(mode))
 }
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
-
-fn writing() -> Writing<'static> {
+fn writing(job: &Job) -> Writing<'_> {
     Writing {
         ownership: Ownership::of_this_process(),
-        interrupt: &GO_ON,
+        job,
         watch: &(),
     }
 }
@@ -93,7 +91,7 @@ fn a_tree_is_written_with_its_metadata_whatever_it_holds() {
         .unwrap();
 
     target
-        .write_new(&name("top"), &tree, Tree::ROOT, &writing())
+        .write_new(&name("top"), &tree, Tree::ROOT, &writing(&Job::default()))
         .unwrap();
     let top = temporary.path().join("top");
     assert_is(&top, 0o555, fs::FileType::is_dir);
@@ -124,7 +122,7 @@ fn a_node_with_several_names_is_one_file() {
     let one = tree.insert(sub, name("one"), file(0o644, b"x")).unwrap();
     tree.link(Tree::ROOT, name("two"), one).unwrap();
     target
-        .write_new(&name("top"), &tree, Tree::ROOT, &writing())
+        .write_new(&name("top"), &tree, Tree::ROOT, &writing(&Job::default()))
         .unwrap();
     let inode = |path| temporary.path().join(path).metadata().unwrap().ino();
     assert_eq!(inode("top/a/one"), inode("top/two"));
@@ -143,7 +141,7 @@ fn extended_attributes_are_set() {
     node.metadata.xattrs = Some(Box::new(xattrs.into()));
     let tree = Tree::new(node);
     target
-        .write_new(&name("f"), &tree, Tree::ROOT, &writing())
+        .write_new(&name("f"), &tree, Tree::ROOT, &writing(&Job::default()))
         .unwrap();
     let value = xattr::get(temporary.path().join("f"), "user.comment");
     assert_eq!(value.unwrap().as_deref(), Some(&b"\0y"[..]));
@@ -157,7 +155,7 @@ fn devices_need_root() {
         metadata: metadata(0o666).into(),
         kind: Kind::CharacterDevice(number),
     });
-    let written = target.write_new(&name("null"), &tree, Tree::ROOT, &writing());
+    let written = target.write_new(&name("null"), &tree, Tree::ROOT, &writing(&Job::default()));
     match Ownership::of_this_process() {
         Ownership::Set => {
             written.unwrap();
@@ -202,9 +200,10 @@ fn marked_contents_are_seen_piece_by_piece_in_the_order_of_a_nar() {
         tree.insert(Tree::ROOT, name(entry), node).unwrap();
     }
     let seen = Seen::default();
+    let job = Job::default();
     let writing = Writing {
         watch: &seen,
-        ..writing()
+        ..writing(&job)
     };
     target
         .write_new(&name("top"), &tree, Tree::ROOT, &writing)
@@ -218,15 +217,14 @@ fn marked_contents_are_seen_piece_by_piece_in_the_order_of_a_nar() {
 #[test]
 fn the_work_ends_when_it_shall() {
     let (_temporary, target) = target();
-    let writing = Writing {
-        interrupt: &AtomicBool::new(true),
-        ..writing()
-    };
+    let job = Job::default();
+    job.stop();
+    let writing = writing(&job);
     let tree = Tree::new(file(0o444, b"x"));
     let error = target
         .write_new(&name("f"), &tree, Tree::ROOT, &writing)
         .unwrap_err();
-    assert!(matches!(error, DirectoryError::Interrupted), "{error}");
+    assert!(matches!(error, DirectoryError::Interrupted(_)), "{error}");
 }
 
 #[test]
@@ -281,7 +279,9 @@ fn what_differs_is_replaced_and_what_was_left_half_done_goes() {
     fs::write(temporary.path().join("file"), "content").unwrap();
     for (entry, node) in [("link", link("new")), ("file", file(0o444, b"CONTENT"))] {
         assert!(!target.has_same(&name(entry), &node).unwrap());
-        target.replace(&name(entry), &node, &writing()).unwrap();
+        target
+            .replace(&name(entry), &node, &writing(&Job::default()))
+            .unwrap();
         assert!(target.has_same(&name(entry), &node).unwrap());
     }
     assert_is(
@@ -300,7 +300,7 @@ fn what_differs_is_replaced_and_what_was_left_half_done_goes() {
 fn a_directory_is_never_replaced() {
     let (temporary, target) = target();
     fs::create_dir(temporary.path().join("run")).unwrap();
-    let error = target.replace(&name("run"), &link("/run"), &writing());
+    let error = target.replace(&name("run"), &link("/run"), &writing(&Job::default()));
     assert_eq!(
         error.unwrap_err().to_string(),
         format!(

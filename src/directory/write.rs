@@ -5,12 +5,12 @@ use std::fmt;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{Directory, DirectoryError, Ownership};
+use crate::job::Job;
 use crate::source::{Source, Watch};
 use crate::tree::{DeviceNumber, Kind, Metadata, Name, Node, NodeId, Tree};
 
@@ -22,8 +22,8 @@ pub(super) const PIECE_BYTES: usize = 1 << 20;
 pub struct Writing<'a> {
     /// Whether files get their owners.
     pub ownership: Ownership,
-    /// Ends the work once it is true.
-    pub interrupt: &'a AtomicBool,
+    /// Advances with the contents.
+    pub job: &'a Job,
     /// Sees what is marked while it is copied, in the order of the tree's NAR.
     pub watch: &'a dyn Watch,
 }
@@ -162,9 +162,7 @@ impl<'a> Writer<'a> {
             .into();
         let mut start = 0;
         while start < source.length {
-            if self.writing.interrupt.load(Ordering::Relaxed) {
-                return Err(DirectoryError::Interrupted);
-            }
+            self.writing.job.check()?;
             let left = source.length - start;
             let length = usize::try_from(left).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
             if self.buffer.len() < length {
@@ -182,6 +180,7 @@ impl<'a> Writer<'a> {
                     source,
                 })?;
             start += length as u64;
+            self.writing.job.advance(length as u64);
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ fn add_superblocks(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
     let shape = layout.geometry.shape();
     let descriptors: Arc<[u8]> = group::encode_descriptors(
         layout,
-        &filesystem.usage,
+        &filesystem.groups,
         filesystem.checksum,
         filesystem.descriptor_checksum,
     )
@@ -78,7 +78,7 @@ fn add_superblocks(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
 
 /// Bitmaps and inode tables, as far as they are not left to the kernel.
 fn add_group_metadata(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
-    for (group, usage) in (0..).map(Group).zip(&filesystem.usage) {
+    for (group, usage) in (0..).map(Group).zip(&filesystem.groups) {
         let places = filesystem.layout.geometry.metadata(group);
         let mut add = |start, length, what| {
             pieces.push(piece(Run { start, length }, structure(filesystem, what)));
@@ -305,10 +305,10 @@ impl Encode for Deferred {
         match self.what {
             Structure::BlockBitmap(group) => group::encode_block_bitmap(&fs.layout, group, bytes),
             Structure::InodeBitmap(group) => {
-                group::encode_inode_bitmap(&fs.layout, fs.usage[group.index()], bytes);
+                group::encode_inode_bitmap(&fs.layout, fs.groups[group.index()], bytes);
             }
             Structure::InodeTable(group) => {
-                let numbers = group::used_inodes(&fs.layout, group, fs.usage[group.index()]);
+                let numbers = group::used_inodes(&fs.layout, group, fs.groups[group.index()]);
                 for (number, bytes) in numbers.zip(bytes.chunks_exact_mut(INODE_SIZE)) {
                     fs.encode_inode(number, bytes);
                 }

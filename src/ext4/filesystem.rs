@@ -5,14 +5,14 @@ use super::checksum::Checksum;
 use super::extent::{Extent, ExtentTree, Mapped};
 use super::features::Feature;
 use super::format::mode;
-use super::group::{self, DescriptorChecksum, Usage};
+use super::group::{self, DescriptorChecksum};
 use super::inode::{self, Fields, Map, SHORT_SYMLINK};
 use super::inventory::{File, Inventory, number_at};
 use super::layout::{Allocation, Layout};
 use super::options::Options;
 use super::resize;
 use super::units::{BLOCK_BYTES, Block, Group, InodeNumber, Rank};
-use super::{superblock, xattr};
+use super::{Usage, superblock, xattr};
 use crate::tree::{Kind, Metadata, Node, Tree};
 
 /// A tree with all that was decided of it.
@@ -22,7 +22,7 @@ pub(super) struct Filesystem {
     pub options: Options,
     pub inventory: Inventory,
     pub layout: Layout,
-    pub usage: Vec<Usage>,
+    pub groups: Vec<group::Usage>,
     pub checksum: Checksum,
     pub descriptor_checksum: DescriptorChecksum,
 }
@@ -42,7 +42,7 @@ impl Filesystem {
             false => DescriptorChecksum::None,
         };
         Self {
-            usage: group::usage(&layout, &inventory, &tree, descriptor_checksum),
+            groups: group::usage(&layout, &inventory, &tree, descriptor_checksum),
             checksum,
             descriptor_checksum,
             tree,
@@ -87,18 +87,34 @@ impl Filesystem {
         self.extent_tree(number, allocation, &Mapped::All(allocation.content_blocks))
     }
 
+    /// What it has, and what of it is free.
+    pub(super) fn usage(&self) -> Usage {
+        let shape = self.layout.geometry.shape();
+        let inodes = shape.groups * shape.inodes_per_group;
+        Usage {
+            blocks: self.layout.blocks,
+            free_blocks: self.groups.iter().map(|group| group.free_blocks).sum(),
+            inodes,
+            free_inodes: inodes - self.inventory.last_number().0,
+        }
+    }
+
     pub(super) fn superblock(&self, group: Group) -> [u8; 1024] {
         let shape = self.layout.geometry.shape();
         let journal_blocks = self
             .layout
             .journal
             .map_or(0, |journal| journal.content_blocks);
-        let free_blocks = self.usage.iter().map(|usage| usage.free_blocks).sum();
+        let Usage {
+            free_blocks,
+            free_inodes,
+            ..
+        } = self.usage();
         let features = self.options.features.clone();
         let facts = superblock::Facts {
             blocks: self.layout.blocks,
             free_blocks,
-            free_inodes: shape.groups * shape.inodes_per_group - self.inventory.last_number().0,
+            free_inodes,
             overhead_blocks: self.layout.blocks - self.layout.used_ranks - free_blocks
                 + journal_blocks,
             features: if shape.reserved_descriptor_blocks() > 0 {

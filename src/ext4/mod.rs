@@ -68,12 +68,48 @@ pub enum LayoutError {
 /// Names that a file can have.
 pub const MAX_LINKS: u32 = Inventory::MAX_LINKS;
 
-/// The filesystem that holds `tree`, as large as `options` say or as small as they allow.
-///
-/// `tree`'s root is a directory; it is given a `lost+found` if it has none.
-pub fn lay_out(mut tree: Tree, options: &Options) -> Result<Pieces, LayoutError> {
-    let inventory = Inventory::new(&mut tree, options)?;
-    let layout = Layout::fit(&inventory, options)?;
-    let filesystem = Filesystem::new(tree, options.clone(), inventory, layout);
-    Ok(encode::pieces(filesystem))
+/// A filesystem that is laid out: everything in it has its place.
+#[derive(Debug)]
+pub struct Image(Filesystem);
+
+/// What a filesystem has, and what of it is free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Blocks of 4 KiB.
+    pub blocks: u64,
+    /// Those of them that are free, the reserved ones too.
+    pub free_blocks: u64,
+    /// Inodes.
+    pub inodes: u32,
+    /// Those of them that are free.
+    pub free_inodes: u32,
+}
+
+impl Image {
+    /// The filesystem that holds `tree`, as large as `options` say or as small as they allow.
+    ///
+    /// `tree`'s root is a directory; it is given a `lost+found` if it has none.
+    pub fn new(mut tree: Tree, options: &Options) -> Result<Self, LayoutError> {
+        let inventory = Inventory::new(&mut tree, options)?;
+        let layout = Layout::fit(&inventory, options)?;
+        let filesystem = Filesystem::new(tree, options.clone(), inventory, layout);
+        Ok(Self(filesystem))
+    }
+
+    /// What it has, as its superblock says.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.0.usage()
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn into_pieces(self) -> Pieces {
+        encode::pieces(self.0)
+    }
+}
+
+/// The pieces of the [`Image`] that holds `tree`.
+pub fn lay_out(tree: Tree, options: &Options) -> Result<Pieces, LayoutError> {
+    Ok(Image::new(tree, options)?.into_pieces())
 }

@@ -10,7 +10,8 @@ use std::fs::File;
 use super::qcow2::{self, CompressedQcow2};
 use super::vhd::{self, VhdForm};
 use super::zstd::write_zstd_watched;
-use super::{Interrupt, Pieces, WriteError, write_watched};
+use super::{Pieces, WriteError, write_watched};
+use crate::job::Job;
 use crate::source::Watch;
 
 /// What an image is wrapped in.
@@ -96,6 +97,16 @@ impl Contained {
         }))
     }
 
+    /// Bytes by which a [`Job`] advances while it is written, but for some tables.
+    #[must_use]
+    pub fn work(&self) -> u64 {
+        match &self.0 {
+            Form::Anywhere(pieces) => pieces.covered(),
+            Form::Zstd { pieces, .. } => pieces.size(),
+            Form::Qcow2(image) => image.work(),
+        }
+    }
+
     /// Writes it into `file`, which is new and empty, on all threads of the current rayon
     /// pool, and shows what is marked to `watch`. The bytes are the same at any number of
     /// threads. `finish` gives what is late, or says why there shall be no image.
@@ -108,14 +119,14 @@ impl Contained {
         file: &File,
         watch: &dyn Watch,
         finish: impl FnOnce() -> Result<(), E>,
-        interrupt: &Interrupt,
+        job: &Job,
     ) -> Result<(), E> {
         match &self.0 {
-            Form::Anywhere(pieces) => write_watched(pieces, file, watch, finish, interrupt),
+            Form::Anywhere(pieces) => write_watched(pieces, file, watch, finish, job),
             Form::Zstd { pieces, level } => {
-                write_zstd_watched(pieces, file, *level, watch, finish, interrupt)
+                write_zstd_watched(pieces, file, *level, watch, finish, job)
             }
-            Form::Qcow2(image) => image.write_watched(file, watch, finish, interrupt),
+            Form::Qcow2(image) => image.write_watched(file, watch, finish, job),
         }
     }
 }

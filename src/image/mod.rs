@@ -17,5 +17,5 @@ pub use container::{Contained, Container, ContainerError, Identity};
 pub use output::{OutputError, PendingOutput};
 pub use pieces::{Content, Encode, Piece, Pieces};
 pub use vhd::VhdForm;
-pub use write::{Interrupt, WriteError, write, write_watched};
+pub use write::{WriteError, write, write_watched};
 pub use zstd::{write_zstd, write_zstd_watched};

@@ -7,7 +7,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::batch::{Batch, Order, Stretch, stretches};
-use super::{Interrupt, Pieces, WriteError};
+use super::{Pieces, WriteError};
+use crate::job::Job;
 use crate::source::{Reader, Watch};
 
 /// Batches that are made at once before they are written in order, for each thread.
@@ -28,7 +29,7 @@ pub(super) fn write_in_order<E: From<WriteError>>(
     to: &mut impl Write,
     watch: &dyn Watch,
     finish: impl FnOnce() -> Result<(), E>,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), E> {
     let mut stream = Stream { to, at: 0 };
     let stretches = stretches(pieces, false);
@@ -54,12 +55,14 @@ pub(super) fn write_in_order<E: From<WriteError>>(
             if batches.is_empty() {
                 return Ok::<_, WriteError>(());
             }
-            interrupt.check()?;
+            job.check()?;
             fill_all(&batches, &mut buffers)?;
             show_all(&batches, &buffers, watch);
             for ((_, batch), bytes) in batches.iter().zip(&buffers) {
+                let from = stream.at;
                 stream.zeros_to(batch.range.start)?;
                 stream.write(bytes)?;
+                job.advance(stream.at - from);
             }
         }
     };

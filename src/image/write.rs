@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::Pieces;
 use super::batch::{BATCH_BYTES, Batch, Order, Stretch, stretches};
 use super::outlet::{Filled, Gate, Outlet};
 use super::share::{can_share, share};
+use crate::job::{Job, Stopped};
 use crate::source::{ReadError, Reader, Watch};
 
 /// Why an image could not be written.
@@ -29,29 +30,15 @@ pub enum WriteError {
         source: io::Error,
     },
     /// Somebody asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-}
-
-/// A request to stop, from a signal handler say.
-#[derive(Clone, Debug, Default)]
-pub struct Interrupt(pub Arc<AtomicBool>);
-
-impl Interrupt {
-    /// An error once the request has been made.
-    pub fn check(&self) -> Result<(), WriteError> {
-        if self.0.load(Ordering::Relaxed) {
-            return Err(WriteError::Interrupted);
-        }
-        Ok(())
-    }
+    #[error(transparent)]
+    Interrupted(#[from] Stopped),
 }
 
 /// Writes an image into `file`, which is new and empty, on all threads of the current
 /// rayon pool. The bytes are the same at any number of them, and so is the error: of
 /// several, the one that stands first in the image.
-pub fn write(pieces: &Pieces, file: &File, interrupt: &Interrupt) -> Result<(), WriteError> {
-    write_watched(pieces, file, &(), || Ok(()), interrupt)
+pub fn write(pieces: &Pieces, file: &File, job: &Job) -> Result<(), WriteError> {
+    write_watched(pieces, file, &(), || Ok(()), job)
 }
 
 /// Writes an image as [`write()`] does, and shows what is marked in it to `watch`. When all
@@ -62,7 +49,7 @@ pub fn write_watched<E: From<WriteError>>(
     file: &File,
     watch: &dyn Watch,
     finish: impl FnOnce() -> Result<(), E>,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), E> {
     let failed = |source| WriteError::Write { offset: 0, source };
     let sharing = can_share(pieces, file).map_err(failed)?;
@@ -72,7 +59,7 @@ pub fn write_watched<E: From<WriteError>>(
         sharing,
         file,
         watch,
-        interrupt,
+        job,
     };
     let (early, late) = units(stretches(pieces, sharing));
     image.write_all(&early)?;
@@ -87,7 +74,7 @@ struct Writing<'a> {
     sharing: bool,
     file: &'a File,
     watch: &'a dyn Watch,
-    interrupt: &'a Interrupt,
+    job: &'a Job,
 }
 
 /// What one thread writes, one after another.
@@ -153,21 +140,38 @@ impl Writing<'_> {
         if !batch.is_shareable {
             return self.copy(batch, batch.range.clone(), reader, outlet, failure);
         }
-        self.interrupt.check()?;
+        self.job.check()?;
         let Range { mut start, end } = batch.range;
         let shared_to = start + share(batch, self.file, reader)?;
         while start < end {
             let range = start..end.min(start + BATCH_BYTES);
             if range.end > shared_to {
                 self.copy(batch, range, reader, outlet, failure)?;
-            } else if batch.is_marked() {
-                self.interrupt.check()?;
-                let mut bytes = outlet.buffer();
-                batch.fill(range, reader, &mut bytes)?;
-                batch.show(start, &bytes, self.watch);
-                outlet.give_back(bytes);
+            } else {
+                self.show_shared(batch, range, reader, outlet)?;
             }
             start += BATCH_BYTES;
+        }
+        Ok(())
+    }
+
+    /// Shows the bytes of `batch` that stand at `range`, and are shared already, if somebody
+    /// wants to see them.
+    fn show_shared(
+        &self,
+        batch: &Batch<'_>,
+        range: Range<u64>,
+        reader: &mut Reader,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<(), WriteError> {
+        self.job.advance(range.end - range.start);
+        if batch.is_marked() {
+            self.job.check()?;
+            let start = range.start;
+            let mut bytes = outlet.buffer();
+            batch.fill(range, reader, &mut bytes)?;
+            batch.show(start, &bytes, self.watch);
+            outlet.give_back(bytes);
         }
         Ok(())
     }
@@ -181,11 +185,12 @@ impl Writing<'_> {
         outlet: &mut Outlet<'_>,
         failure: &FirstFailure,
     ) -> Result<(), WriteError> {
-        self.interrupt.check()?;
+        self.job.check()?;
         let offset = range.start;
         let mut bytes = outlet.buffer();
         batch.fill(range, reader, &mut bytes)?;
         batch.show(offset, &bytes, self.watch);
+        self.job.advance(bytes.len() as u64);
         outlet.put(
             Filled { offset, bytes },
             batch.is_mixed(),
@@ -225,6 +230,7 @@ impl FirstFailure {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::sync::Arc;
 
     use super::*;
     use crate::image::{Content, Encode, Piece, write_zstd};
@@ -299,7 +305,7 @@ mod tests {
         let (pieces, expected) = sample();
         for threads in [1, 2, 7] {
             let mut file = tempfile::tempfile().unwrap();
-            with_threads(threads, || write(&pieces, &file, &Interrupt::default())).unwrap();
+            with_threads(threads, || write(&pieces, &file, &Job::default())).unwrap();
             let mut found = Vec::new();
             file.read_to_end(&mut found).unwrap();
             assert!(found == expected, "{threads} threads");
@@ -312,7 +318,7 @@ mod tests {
         let streams = [1, 2, 7].map(|threads| {
             let mut stream = Vec::new();
             with_threads(threads, || {
-                write_zstd(&pieces, &mut stream, 3, &Interrupt::default())
+                write_zstd(&pieces, &mut stream, 3, &Job::default())
             })
             .unwrap();
             stream
@@ -339,12 +345,7 @@ mod tests {
                 content,
             }],
         );
-        let error = write(
-            &pieces,
-            &tempfile::tempfile().unwrap(),
-            &Interrupt::default(),
-        )
-        .unwrap_err();
+        let error = write(&pieces, &tempfile::tempfile().unwrap(), &Job::default()).unwrap_err();
         assert!(
             matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: 5, found: 6 }) if path.ends_with("grown")),
             "{error}"
@@ -354,15 +355,15 @@ mod tests {
     #[test]
     fn a_request_to_stop_is_obeyed() {
         let (pieces, _) = sample();
-        let interrupt = Interrupt::default();
-        interrupt.0.store(true, Ordering::Relaxed);
+        let job = Job::default();
+        job.stop();
         assert!(matches!(
-            write(&pieces, &tempfile::tempfile().unwrap(), &interrupt),
-            Err(WriteError::Interrupted)
+            write(&pieces, &tempfile::tempfile().unwrap(), &job),
+            Err(WriteError::Interrupted(_))
         ));
         assert!(matches!(
-            write_zstd(&pieces, Vec::new(), 3, &interrupt),
-            Err(WriteError::Interrupted)
+            write_zstd(&pieces, Vec::new(), 3, &job),
+            Err(WriteError::Interrupted(_))
         ));
     }
 }

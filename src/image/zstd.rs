@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use super::ordered::write_in_order;
-use super::{Interrupt, Pieces, WriteError};
+use super::{Pieces, WriteError};
+use crate::job::Job;
 use crate::source::Watch;
 
 /// Writes an image as one zstd frame to `to`, on all threads of the current rayon
@@ -13,9 +14,9 @@ pub fn write_zstd(
     pieces: &Pieces,
     to: impl Write,
     level: i32,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), WriteError> {
-    write_zstd_watched(pieces, to, level, &(), || Ok(()), interrupt)
+    write_zstd_watched(pieces, to, level, &(), || Ok(()), job)
 }
 
 /// Writes an image as [`write_zstd`] does, and shows what is marked in it to `watch`.
@@ -30,10 +31,10 @@ pub fn write_zstd_watched<E: From<WriteError>>(
     level: i32,
     watch: &dyn Watch,
     finish: impl FnOnce() -> Result<(), E>,
-    interrupt: &Interrupt,
+    job: &Job,
 ) -> Result<(), E> {
     let mut encoder = encoder(to, level, pieces.size())?;
-    write_in_order(pieces, &mut encoder, watch, finish, interrupt)?;
+    write_in_order(pieces, &mut encoder, watch, finish, job)?;
     match encoder.finish() {
         Ok(_) => Ok(()),
         Err(source) => Err(WriteError::Write {

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::host;
 use super::inside::ENTER_COMMAND;
-use crate::image::Interrupt;
+use crate::job::Job;
 
 /// A program to be run in a root.
 #[derive(Debug, Serialize, Deserialize)]
@@ -135,11 +135,7 @@ impl fmt::Display for Ending {
 
 /// Runs a program in `root` to its end. If somebody asks to stop, it is killed, and so is
 /// all that it started.
-pub(super) fn enter(
-    root: &Path,
-    entry: Entry,
-    interrupt: &Interrupt,
-) -> Result<Ending, EnterError> {
+pub(super) fn enter(root: &Path, entry: Entry, job: &Job) -> Result<Ending, EnterError> {
     let mut report = tempfile::tempfile().map_err(EnterError::Start)?;
     let (end, lifeline) = io::pipe().map_err(EnterError::Start)?;
     let order = Order {
@@ -151,7 +147,7 @@ pub(super) fn enter(
     };
     let child = order.command().and_then(|mut command| command.spawn());
     let child = child.map_err(EnterError::Start)?;
-    let output = host::wait(child, interrupt, || drop(lifeline)).map_err(EnterError::Start)?;
+    let output = host::wait(child, job, || drop(lifeline)).map_err(EnterError::Start)?;
     match read(&mut report) {
         Some(Report::Ended(ending)) => Ok(ending),
         Some(Report::Failed(message)) => Err(EnterError::Inside { message }),

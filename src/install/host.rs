@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use super::InstallError;
-use crate::image::Interrupt;
+use crate::job::Job;
 use crate::progress::Progress;
 use crate::store::StorePath;
 
@@ -22,16 +22,16 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// The system that the host's Nix builds of `configuration`.
 pub(super) fn build(
     configuration: PathBuf,
-    interrupt: &Interrupt,
-    progress: Progress,
+    job: &Job,
+    progress: &Progress,
 ) -> Result<StorePath, InstallError> {
     if !configuration.is_file() {
         return Err(InstallError::Configuration {
             path: configuration,
         });
     }
-    interrupt.check()?;
-    progress.phase("building");
+    job.check()?;
+    progress.phase_of_others("building");
     let failed = |source| InstallError::Start {
         program: "nix-build",
         source,
@@ -50,8 +50,8 @@ pub(super) fn build(
         // If it has ended meanwhile, all the better.
         let _ = rustix::process::kill_process(process, Signal::TERM);
     };
-    let output = wait(child, interrupt, stop).map_err(failed)?;
-    interrupt.check()?;
+    let output = wait(child, job, stop).map_err(failed)?;
+    job.check()?;
     if !output.status.success() {
         return Err(InstallError::Build {
             configuration,
@@ -81,7 +81,7 @@ pub(super) fn channel(state: &Path) -> Result<Option<StorePath>, InstallError> {
 }
 
 /// Waits for `child`. Once somebody asks to stop, `stop` is called, and shall end it.
-pub(super) fn wait(child: Child, interrupt: &Interrupt, stop: impl FnOnce()) -> io::Result<Output> {
+pub(super) fn wait(child: Child, job: &Job, stop: impl FnOnce()) -> io::Result<Output> {
     let (tell, told) = mpsc::channel();
     // Nobody listens only after a panic.
     thread::spawn(move || drop(tell.send(child.wait_with_output())));
@@ -89,7 +89,7 @@ pub(super) fn wait(child: Child, interrupt: &Interrupt, stop: impl FnOnce()) -> 
     loop {
         match told.recv_timeout(PATIENCE) {
             Ok(output) => return output,
-            Err(RecvTimeoutError::Timeout) if interrupt.check().is_ok() => {}
+            Err(RecvTimeoutError::Timeout) if job.check().is_ok() => {}
             Err(RecvTimeoutError::Timeout) => {
                 if let Some(stop) = stop.take() {
                     stop();

@@ -1,9 +1,8 @@
 //! What stands in the root beside its store paths, laid into a directory.
 
-use std::sync::atomic::AtomicBool;
-
 use super::PrepareRootError;
 use crate::directory::{Directory, DirectoryError, Found, Ownership, Writing};
+use crate::job::Job;
 use crate::root::{self, NIXOS_MARK, NixosRoot};
 use crate::source::Source;
 use crate::store::{
@@ -20,14 +19,13 @@ const UNFINISHED_MODE: u16 = 0;
 /// The mode of the database and the number of its schema, as Nix makes them.
 const RECORD_MODE: u16 = 0o644;
 
-/// What is written here is small, and is not interrupted.
-static GO_ON: AtomicBool = AtomicBool::new(false);
-
 /// A root that is being laid.
 pub(super) struct Layout<'a> {
     target: &'a Directory,
     tree: &'a Tree,
     ownership: Ownership,
+    /// What is written here is small, and is not interrupted.
+    uninterrupted: Job,
     /// Whether it was finished when we began.
     is_finished: bool,
     /// Directories of the tree beside what stands in the store, the outer ones first.
@@ -54,6 +52,7 @@ impl<'a> Layout<'a> {
             target,
             tree,
             ownership,
+            uninterrupted: Job::default(),
             is_finished: mark(target)?.is_some_and(|mark| mark.mode() != UNFINISHED_MODE),
             directories: Vec::new(),
             others: Vec::new(),
@@ -207,10 +206,10 @@ impl<'a> Layout<'a> {
         parent.set_metadata_of(name, &node.metadata, self.ownership)
     }
 
-    fn writing(&self) -> Writing<'static> {
+    fn writing(&self) -> Writing<'_> {
         Writing {
             ownership: self.ownership,
-            interrupt: &GO_ON,
+            job: &self.uninterrupted,
             watch: &(),
         }
     }

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::*;
+use crate::job::Job;
+use crate::progress::Listener;
 use crate::source::Source;
 use crate::store::nar::Writer;
 use crate::store::{Database, encode_database};
@@ -109,13 +111,13 @@ impl Bench {
     fn prepare_with(&self, change: impl FnOnce(&mut PrepareRoot)) -> Result<(), PrepareRootError> {
         let mut request = self.request();
         change(&mut request);
-        prepare_root(request, &Interrupt::default(), Progress::Silent)
+        prepare_root(request, &Job::default(), &silent())
     }
 
     /// The tree of an image of the same.
     fn image(&self) -> Tree {
         let request = self.request();
-        let closure = store::gather(request.closures, TIME, &Interrupt::default().0).unwrap();
+        let closure = store::gather(request.closures, TIME, Job::default().stop_flag()).unwrap();
         let mut scanned = store::scan_closure(&closure, TIME).unwrap();
         let watch = NarWatch::new(&closure, &mut scanned, false);
         for (_, tree) in &scanned {
@@ -243,6 +245,10 @@ fn assert_same(found: &[Line], expected: &[Line]) {
 /// Two paths, of which the one refers to the other and to itself.
 const PATHS: &[(char, &str)] = &[('a', "ab"), ('b', "")];
 
+fn silent() -> Progress {
+    Progress::new(Listener::Nobody, &Job::default())
+}
+
 #[test]
 fn a_prepared_root_is_the_tree_of_an_image() {
     let bench = Bench::new(PATHS);
@@ -334,13 +340,13 @@ fn a_run_that_was_killed_at_its_mark_is_not_finished() {
 #[test]
 fn an_interrupted_run_has_no_mark_and_the_next_one_goes_on() {
     let bench = Bench::new(PATHS);
-    let interrupt = Interrupt::default();
-    let before = Interrupt::default();
-    before.0.store(true, std::sync::atomic::Ordering::Relaxed);
-    let error = prepare_root(bench.request(), &before, Progress::Silent).unwrap_err();
+    let job = Job::default();
+    let before = Job::default();
+    before.stop();
+    let error = prepare_root(bench.request(), &before, &silent()).unwrap_err();
     assert!(matches!(error, PrepareRootError::Interrupted(_)), "{error}");
     assert!(!bench.path("etc").exists());
-    prepare_root(bench.request(), &interrupt, Progress::Silent).unwrap();
+    prepare_root(bench.request(), &job, &silent()).unwrap();
     assert_same(
         &lines_of_directory(&bench.root()),
         &lines_of_tree(&bench.image()),

@@ -10,11 +10,13 @@ use std::thread;
 use super::PrepareRootError;
 use super::layout::{DATABASE_DIRECTORY, enter, names};
 use crate::directory::{Directory, DirectoryError, Ownership, Writing};
+use crate::job::Job;
+use crate::progress::Progress;
 use crate::store::{
     Closure, ClosurePath, Content, DATABASE_NAME, Database, NarDigest, NarWatch,
     SCHEMA_VERSION_NAME, STORE_DIRECTORY, StorePath, ValidPath,
 };
-use crate::tree::{Name, NodeId, Timestamp, Tree};
+use crate::tree::{Kind, Name, NodeId, Timestamp, Tree};
 
 /// As many paths are registered at once, at most; whoever is killed loses no more.
 const PATHS_AT_ONCE: usize = 256;
@@ -28,8 +30,7 @@ pub(super) struct Paths<'a> {
     pub(super) tree: &'a Tree,
     pub(super) watch: &'a NarWatch,
     pub(super) ownership: Ownership,
-    /// Ends the work once it is true.
-    pub(super) interrupt: &'a AtomicBool,
+    pub(super) job: &'a Job,
     /// When they are registered.
     pub(super) time: Timestamp,
 }
@@ -40,7 +41,11 @@ type Valid = BTreeMap<StorePath, NarDigest>;
 impl Paths<'_> {
     /// Writes the paths that are not valid in the store of the root `target`, and registers
     /// them. Gives all that are valid then; the database is closed again.
-    pub(super) fn make_valid(&self, target: &Directory) -> Result<Valid, PrepareRootError> {
+    pub(super) fn make_valid(
+        &self,
+        target: &Directory,
+        progress: &Progress,
+    ) -> Result<Valid, PrepareRootError> {
         let store = enter(target, &names(&STORE_DIRECTORY[1..]))?;
         let directory = enter(target, &names(DATABASE_DIRECTORY))?;
         for name in [DATABASE_NAME, SCHEMA_VERSION_NAME]
@@ -56,6 +61,10 @@ impl Paths<'_> {
             .filter(|path| !valid.contains_key(&path.path))
             .collect();
         check_store(&store, &missing)?;
+        let bytes = missing
+            .iter()
+            .map(|path| content_bytes(self.tree, self.place(path).1));
+        progress.phase_of("copying", bytes.sum());
         self.write_and_register(&store, &missing, &mut database, &mut valid)?;
         Ok(valid)
     }
@@ -101,14 +110,12 @@ impl Paths<'_> {
 
     /// Writes a path anew.
     fn write(&self, store: &Directory, path: &ClosurePath) -> Result<ValidPath, PrepareRootError> {
-        if self.interrupt.load(Ordering::Relaxed) {
-            return Err(DirectoryError::Interrupted.into());
-        }
+        self.job.check().map_err(DirectoryError::from)?;
         let (name, id) = self.place(path);
         store.remove(&name)?;
         let writing = Writing {
             ownership: self.ownership,
-            interrupt: self.interrupt,
+            job: self.job,
             watch: self.watch,
         };
         store.write_new(&name, self.tree, id, &writing)?;
@@ -177,6 +184,19 @@ impl Paths<'_> {
         }));
         Ok(())
     }
+}
+
+/// Bytes of all files below `top`.
+fn content_bytes(tree: &Tree, top: NodeId) -> u64 {
+    let mut bytes = 0;
+    let mut todo = vec![top];
+    while let Some(id) = todo.pop() {
+        if let Kind::File(source) = &tree.node(id).kind {
+            bytes += source.length;
+        }
+        todo.extend(tree.entries(id).map(|(_, id)| id));
+    }
+    bytes
 }
 
 /// Takes the paths that refer to nothing but each other and what is valid. Paths that refer

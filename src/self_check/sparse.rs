@@ -4,15 +4,16 @@
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
-use crate::image::{Interrupt, PendingOutput};
+use crate::image::PendingOutput;
+use crate::job::Job;
 
 /// Unpacks the image into an unnamed file beside it.
-pub(super) fn decompress(output: &PendingOutput, interrupt: &Interrupt) -> io::Result<File> {
+pub(super) fn decompress(output: &PendingOutput, job: &Job) -> io::Result<File> {
     let mut compressed = output.file();
     compressed.rewind()?;
     let mut unpacked = SparseWriter {
         file: tempfile::tempfile_in(output.parent())?,
-        interrupt,
+        job,
     };
     zstd::stream::copy_decode(compressed, &mut unpacked)?;
     unpacked.finish()
@@ -21,7 +22,7 @@ pub(super) fn decompress(output: &PendingOutput, interrupt: &Interrupt) -> io::R
 /// Writes to an empty file, and makes a hole of every write that is all zeros.
 struct SparseWriter<'a> {
     file: File,
-    interrupt: &'a Interrupt,
+    job: &'a Job,
 }
 
 impl SparseWriter<'_> {
@@ -35,7 +36,7 @@ impl SparseWriter<'_> {
 
 impl Write for SparseWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.interrupt.check().map_err(io::Error::other)?;
+        self.job.check().map_err(io::Error::other)?;
         if bytes.iter().any(|byte| *byte != 0) {
             return self.file.write(bytes);
         }
@@ -62,7 +63,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let output = PendingOutput::begin(&directory.path().join("out")).unwrap();
         zstd::stream::copy_encode(&image[..], output.file(), 3).unwrap();
-        let mut unpacked = decompress(&output, &Interrupt::default()).unwrap();
+        let mut unpacked = decompress(&output, &Job::default()).unwrap();
         let mut bytes = Vec::new();
         unpacked.rewind().unwrap();
         unpacked.read_to_end(&mut bytes).unwrap();
@@ -74,10 +75,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let output = PendingOutput::begin(&directory.path().join("out")).unwrap();
         zstd::stream::copy_encode(&[0; 100][..], output.file(), 3).unwrap();
-        let interrupt = Interrupt::default();
-        interrupt
-            .0
-            .store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(decompress(&output, &interrupt).is_err());
+        let job = Job::default();
+        job.stop();
+        assert!(decompress(&output, &job).is_err());
     }
 }

@@ -3,7 +3,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path as HostPath;
 use std::process::Command;
-use std::sync::atomic::Ordering;
 
 use tempfile::TempDir;
 
@@ -97,7 +96,7 @@ fn fill(directory: &HostPath) {
 }
 
 fn check_uncompressed(closure: &[ValidPath], image: &PendingOutput) -> Result<(), SelfCheckError> {
-    check(closure, image, Container::Raw, PLACE, &Interrupt::default())
+    check(closure, image, Container::Raw, PLACE, &Job::default())
 }
 
 #[test]
@@ -122,7 +121,7 @@ fn a_compressed_image_that_holds_the_closure_passes() {
         &compressed,
         zstd,
         PLACE,
-        &Interrupt::default(),
+        &Job::default(),
     )
     .unwrap();
 }
@@ -175,15 +174,15 @@ fn what_is_no_filesystem_is_refused() {
 #[test]
 fn an_interrupt_ends_the_check() {
     let fixture = Fixture::new();
-    let interrupt = Interrupt::default();
-    interrupt.0.store(true, Ordering::Relaxed);
+    let job = Job::default();
+    job.stop();
     assert!(matches!(
         check(
             &fixture.closure(),
             &fixture.image(),
             Container::Raw,
             PLACE,
-            &interrupt
+            &job
         ),
         Err(SelfCheckError::Stopped(_))
     ));

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix2image::ext4::{self, Options};
-use nix2image::image::{Contained, Container, Content, Identity, Interrupt, Piece, Pieces};
+use nix2image::image::{Contained, Container, Content, Identity, Piece, Pieces};
 use nix2image::image::{VhdForm, WriteError};
+use nix2image::job::Job;
 use nix2image::source::Source;
 use nix2image::tree::Tree;
 use serde_json::{Value, json};
@@ -52,8 +53,7 @@ impl Written {
             .num_threads(threads)
             .build()
             .unwrap();
-        let write =
-            || image.write_watched::<WriteError>(&file, &(), || Ok(()), &Interrupt::default());
+        let write = || image.write_watched::<WriteError>(&file, &(), || Ok(()), &Job::default());
         pool.install(write).unwrap();
         written
     }

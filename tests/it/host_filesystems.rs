@@ -9,7 +9,8 @@ use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use nix2image::image::{self, Interrupt};
+use nix2image::image;
+use nix2image::job::Job;
 use nix2image::tree::Timestamp;
 use nix2image::{ext4, sparse, store};
 use sha2::{Digest as _, Sha256};
@@ -106,7 +107,7 @@ fn digest(directory: &Path, is_sparse: bool) -> String {
     let pieces = ext4::lay_out(tree, &roomy()).unwrap();
     let path = directory.join("image");
     let file = File::create_new(&path).unwrap();
-    image::write(&pieces, &file, &Interrupt::default()).unwrap();
+    image::write(&pieces, &file, &Job::default()).unwrap();
     drop(file);
     let mut hash = Sha256::new();
     hash.update(fs::read(&path).unwrap());

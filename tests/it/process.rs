@@ -104,28 +104,22 @@ fn an_image_appears_at_out_with_phases_and_sizes_on_standard_error() {
     let stderr = stderr(&output);
     assert!(output.status.success(), "{stderr}");
     let lines: Vec<_> = stderr.lines().collect();
-    let [gathering, scanning, writing, checking, summary] = lines[..] else {
-        panic!("{stderr}")
-    };
-    for (line, phase) in [
-        (gathering, "gathering"),
-        (scanning, "scanning"),
-        (writing, "writing"),
-        (checking, "checking"),
-    ] {
-        let message = line.strip_prefix("@nix ").unwrap();
-        assert_eq!(
-            serde_json::from_str::<Value>(message).unwrap(),
-            json!({ "action": "setPhase", "phase": phase })
-        );
-    }
+    let phases: Vec<Value> = lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("@nix "))
+        .map(|message| serde_json::from_str::<Value>(message).unwrap()["phase"].clone())
+        .filter(|phase| !phase.is_null())
+        .collect();
+    assert_eq!(phases, ["gathering", "scanning", "writing", "checking"]);
+    let summary = lines.iter().find(|line| !line.starts_with('@')).unwrap();
+    let metadata = fs::metadata(derivation.out()).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o644);
+    let expected = format!("an image of {} bytes, in ", metadata.len());
     assert!(
         summary.starts_with("nix2image: 0 store paths, "),
         "{summary}"
     );
-    let metadata = fs::metadata(derivation.out()).unwrap();
-    assert_eq!(metadata.permissions().mode() & 0o7777, 0o644);
-    assert!(summary.ends_with(&format!("an image of {} bytes", metadata.len())));
+    assert!(summary.contains(&expected), "{summary}");
     e2fsck_is_silent(&derivation.out());
 }
 

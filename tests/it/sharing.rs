@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 
-use nix2image::image::{self, Content, Interrupt, Pieces, WriteError};
+use nix2image::image::{self, Content, Pieces, WriteError};
+use nix2image::job::Job;
 use nix2image::source::{Mark, Origin, ReadError, Watch};
 use nix2image::tree::{Kind, Timestamp, Tree};
 use nix2image::{ext4, store};
@@ -66,7 +67,7 @@ fn image_in(directory: &Path) -> File {
 fn copied(pieces: &Pieces) -> Vec<u8> {
     let tmpfs = Mounted::tmpfs();
     let file = image_in(tmpfs.root());
-    image::write(pieces, &file, &Interrupt::default()).unwrap();
+    image::write(pieces, &file, &Job::default()).unwrap();
     fs::read(tmpfs.root().join("image")).unwrap()
 }
 
@@ -76,7 +77,7 @@ fn a_shared_image_has_the_same_bytes_and_takes_next_to_no_space() {
         let pieces = lay_out(scan(host));
         let before = free(host);
         let file = image_in(host);
-        image::write(&pieces, &file, &Interrupt::default()).unwrap();
+        image::write(&pieces, &file, &Job::default()).unwrap();
         let taken = before.saturating_sub(free(host));
         let unshared = pieces.covered() - LARGE - WHOLE;
         assert!(
@@ -112,14 +113,7 @@ fn what_is_shared_is_shown_to_a_watch_in_order() {
         let pieces = lay_out(tree);
         let shared = Seen::default();
         let finish = || Ok::<_, WriteError>(());
-        image::write_watched(
-            &pieces,
-            &image_in(host),
-            &shared,
-            finish,
-            &Interrupt::default(),
-        )
-        .unwrap();
+        image::write_watched(&pieces, &image_in(host), &shared, finish, &Job::default()).unwrap();
         let shared = shared.0.into_inner().unwrap();
         assert!(shared.is_sorted(), "parts come in their order");
         let total: u64 = shared.iter().map(|(_, _, sum)| sum).sum();
@@ -145,7 +139,7 @@ fn a_hole_of_a_source_is_no_hole_of_the_image() {
         let tree = store::scan(&source, Timestamp::from_seconds(1)).unwrap();
         let pieces = lay_out(tree);
         let image = image_in(host);
-        image::write(&pieces, &image, &Interrupt::default()).unwrap();
+        image::write(&pieces, &image, &Job::default()).unwrap();
         let is_file = |content: &Content| matches!(content, Content::Source { source, .. } if matches!(source.origin, Origin::HostFile(_)));
         let mut found = 0;
         for piece in pieces.as_slice() {
@@ -170,7 +164,7 @@ fn a_file_that_grew_or_shrank_is_not_shared() {
             .unwrap();
         for found in [WHOLE + 1, WHOLE + MIB, WHOLE - 1, 0] {
             file.set_len(found).unwrap();
-            let error = image::write(&pieces, &image_in(host), &Interrupt::default()).unwrap_err();
+            let error = image::write(&pieces, &image_in(host), &Job::default()).unwrap_err();
             assert!(
                 matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: WHOLE, found: now }) if path.ends_with("2") && *now == found),
                 "{error}"

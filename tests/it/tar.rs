@@ -4,7 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use nix2image::image::{self, Interrupt};
+use nix2image::image;
+use nix2image::job::Job;
 use nix2image::tar::lay_out;
 use nix2image::tree::{Kind, Tree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -28,7 +29,7 @@ impl Archive {
         let archive = Self(temporary::directory());
         let pieces = lay_out(tree).unwrap();
         let file = File::create_new(archive.path()).unwrap();
-        image::write(&pieces, &file, &Interrupt::default()).unwrap();
+        image::write(&pieces, &file, &Job::default()).unwrap();
         archive
     }
 

@@ -42,11 +42,14 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("debootstrap", "debootstrap"),
+    program("fish", "fish"),
     program("fsck.fat", "dosfstools"),
     program("grub-fstest", "grub-common"),
     program("grub-mkimage", "grub-common"),
     program("grub-script-check", "grub-common"),
+    program("groff", "groff"),
     program("losetup", "mount"),
+    program("man", "man-db"),
     program("mdir", "mtools"),
     program("mkfs.btrfs", "btrfs-progs"),
     program("mkfs.xfs", "xfsprogs"),
@@ -71,6 +74,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf"),
     program("unshare", "util-linux"),
     program("xz", "xz-utils"),
+    program("zsh", "zsh"),
 ];
 
 /// For the measurements, beside what the demo needs.

@@ -17,7 +17,8 @@ use super::format::{self, CLUSTER, CLUSTER_LENGTH};
 use super::{Guest, Qcow2, Stored};
 use crate::image::container::ContainerError;
 use crate::image::ordered::write_in_order;
-use crate::image::{Interrupt, Pieces, WriteError, write};
+use crate::image::{Pieces, WriteError, write};
+use crate::job::Job;
 use crate::source::Watch;
 
 /// An image to be written as qcow2 with compressed clusters.
@@ -48,6 +49,11 @@ impl CompressedQcow2 {
         })
     }
 
+    /// Bytes by which a job advances while it is written, but for tables.
+    pub(in crate::image) fn work(&self) -> u64 {
+        self.clusters.size()
+    }
+
     /// Writes the image into `file`, and shows what is marked in it to `watch`. `finish`
     /// gives what is late, or says why there shall be no image.
     pub(in crate::image) fn write_watched<E: From<WriteError>>(
@@ -55,10 +61,10 @@ impl CompressedQcow2 {
         file: &File,
         watch: &dyn Watch,
         finish: impl FnOnce() -> Result<(), E>,
-        interrupt: &Interrupt,
+        job: &Job,
     ) -> Result<(), E> {
         let mut data = Data::new(file, self.guest.data_offset());
-        write_in_order(&self.clusters, &mut data, watch, finish, interrupt)?;
+        write_in_order(&self.clusters, &mut data, watch, finish, job)?;
         data.flush().map_err(|source| WriteError::Write {
             offset: self.clusters.size(),
             source,
@@ -66,7 +72,7 @@ impl CompressedQcow2 {
         let image = Qcow2::new(self.guest.clone(), data.stored());
         let mut tables = Vec::new();
         image.push_tables(&mut tables);
-        Ok(write(&Pieces::new(image.size(), tables), file, interrupt)?)
+        Ok(write(&Pieces::new(image.size(), tables), file, job)?)
     }
 }
 

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::image::{self, Interrupt};
+use crate::image;
+use crate::job::Job;
 
 /// Name, kind, metadata, and which of the directories or files so far it is about.
 type Step = (Vec<u8>, Option<Kind>, Metadata, Index);
@@ -130,13 +131,13 @@ proptest! {
         let pieces = crate::tar::lay_out(tree).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tar");
-        let interrupt = Interrupt::default();
-        image::write(&pieces, &File::create_new(&path).unwrap(), &interrupt).unwrap();
+        let job = Job::default();
+        image::write(&pieces, &File::create_new(&path).unwrap(), &job).unwrap();
         let Unpacked { tree: found, implied } = unpack(&path, Timestamp::from_seconds(1)).unwrap();
         prop_assert!(implied.is_empty());
         prop_assert_eq!(facts(&found), expected);
         let mut compressed = Vec::new();
-        image::write_zstd(&pieces, &mut compressed, 1, &interrupt).unwrap();
+        image::write_zstd(&pieces, &mut compressed, 1, &job).unwrap();
         prop_assert!(zstd::decode_all(&compressed[..]).unwrap() == fs::read(&path).unwrap());
     }
 }

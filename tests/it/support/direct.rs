@@ -73,6 +73,7 @@ impl Direct {
                 "NIX_ATTRS_JSON_FILE",
                 self.directory.path().join(".attrs.json"),
             )
+            .env("NIX_BUILD_TOP", self.directory.path())
             .env("NIX_BUILD_CORES", "2");
         command
     }

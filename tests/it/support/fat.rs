@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix2image::fat::{self, FatError, Options, VolumeId};
-use nix2image::image::{self, Interrupt};
+use nix2image::image;
+use nix2image::job::Job;
 use nix2image::tree::{Kind, NodeId, Tree};
 use tempfile::TempDir;
 
@@ -37,7 +38,7 @@ impl FatImage {
         let pieces = fat::lay_out(tree, options)?;
         let image = Self(temporary::directory());
         let file = File::create_new(image.path()).unwrap();
-        image::write(&pieces, &file, &Interrupt::default()).unwrap();
+        image::write(&pieces, &file, &Job::default()).unwrap();
         fsck_fat_is_silent(&image.path());
         Ok(image)
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix2image::ext4::{self, Options};
-use nix2image::image::{self, Interrupt};
+use nix2image::image;
+use nix2image::job::Job;
 use nix2image::tree::Tree;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -41,7 +42,7 @@ impl Image {
             Err(error) => panic!("no layout: {error}"),
         };
         let file = File::create_new(image.path()).unwrap();
-        image::write(&pieces, &file, &Interrupt::default()).unwrap();
+        image::write(&pieces, &file, &Job::default()).unwrap();
         assert_eq!(
             file.metadata().unwrap().len(),
             pieces.size(),

@@ -25,7 +25,10 @@ let
         inherit lib config;
 
         stdenv = {
-          buildPlatform.system = build;
+          buildPlatform = {
+            system = build;
+            canExecute = platform: platform.system == build;
+          };
           hostPlatform = {
             system = host;
             isStatic = static;
@@ -68,7 +71,7 @@ let
           arguments:
           stub "${arguments.pname}-${arguments.version}"
           // {
-            inherit (arguments) meta src;
+            inherit (arguments) meta postInstall src;
           };
 
         mkShell = _: stub "nix-shell";

@@ -94,7 +94,7 @@ fn of_closure(done: &Done) -> Vec<Claim> {
     claims.push(of_memory("the closure", measured, 150));
     let measure = "scan, tree and layout of the closure";
     claims.push(Claim::some(measure, || {
-        let share = measured.of(names::OURS)?.share_before_writing()?;
+        let share = measured.of(names::OURS)?.share_of_planning()?;
         let found = format!("{:.1} % of the time", share * 100.0);
         Some(Claim::at_most(
             measure,

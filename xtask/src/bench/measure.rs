@@ -21,8 +21,9 @@ pub(super) struct Run {
     /// Of all cores, in user and kernel mode.
     pub(super) cpu_seconds: f64,
     pub(super) outcome: Outcome,
-    /// What passes before the first byte of an image is written, if it says when.
-    before_writing: Option<Duration>,
+    /// What passes between the beginning of the scan and the first byte of an image that is
+    /// written, if it says when.
+    planning: Option<Duration>,
     /// Of the largest process.
     pub(super) peak_bytes: u64,
     /// The length of the image.
@@ -76,7 +77,7 @@ pub(super) fn run(
         .spawn()
         .with_context(|| format!("running {}", peer.name))?;
     let said = child.stderr.take().context("stderr is piped")?;
-    let (before_writing, last_line) = listen(said, begin)?;
+    let (planning, last_line) = listen(said)?;
     let status = child.wait()?;
     let elapsed = begin.elapsed();
 
@@ -103,7 +104,7 @@ pub(super) fn run(
         elapsed,
         cpu_seconds,
         outcome,
-        before_writing,
+        planning,
         peak_bytes: peak_kib << 10,
         image_length: image.map_or(0, |image| image.len()),
         image_bytes,
@@ -137,27 +138,25 @@ fn free_bytes(tools: &Tools, row: &Row) -> Result<Option<u64>> {
     path.map(stores::free_bytes).transpose()
 }
 
-/// Reads what a run says until it ends: when it began to write, and the last line.
-fn listen(said: impl Read, begin: Instant) -> Result<(Option<Duration>, String)> {
-    let mut before_writing = None;
+/// Reads what a run says until it ends: how long it was from the beginning of the scan to that
+/// of writing, and the last line.
+fn listen(said: impl Read) -> Result<(Option<Duration>, String)> {
+    let mut scanning = None;
+    let mut planning = None;
     let mut last = String::new();
     for line in BufReader::new(said).split(b'\n') {
         let line = line?;
-        if before_writing.is_none() && line.starts_with(b"@nix ") && says_writing(&line[5..]) {
-            before_writing = Some(begin.elapsed());
+        match &line[..] {
+            b"nix2image: scanning" => scanning = Some(Instant::now()),
+            b"nix2image: writing" => planning = scanning.map(|scanning| scanning.elapsed()),
+            _ => {}
         }
         let text = String::from_utf8_lossy(&line);
         if !text.trim().is_empty() {
             text.trim().clone_into(&mut last);
         }
     }
-    Ok((before_writing, last))
-}
-
-/// Whether this is what Nix reads when the phase of writing begins.
-fn says_writing(message: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(message)
-        .is_ok_and(|message| message["phase"] == "writing")
+    Ok((planning, last))
 }
 
 /// `command` under time(1), whose own memory is next to nothing, and timeout(1).
@@ -263,11 +262,11 @@ impl Runs {
         seconds.get(seconds.len() / 2).copied().unwrap_or(0.0)
     }
 
-    /// Which part of the time passes before the first byte is written: the median.
-    pub(super) fn share_before_writing(&self) -> Option<f64> {
+    /// Which part of the time scan, tree and layout take: the median.
+    pub(super) fn share_of_planning(&self) -> Option<f64> {
         let share = |run: &Run| {
-            let before = run.before_writing?;
-            Some(before.as_secs_f64() / run.elapsed.as_secs_f64())
+            let planning = run.planning?;
+            Some(planning.as_secs_f64() / run.elapsed.as_secs_f64())
         };
         let mut shares = self.0.iter().map(share).collect::<Option<Vec<_>>>()?;
         shares.sort_unstable_by(f64::total_cmp);
@@ -338,14 +337,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_beginning_of_writing_and_the_last_line_are_heard() {
-        let said = "@nix {\"action\":\"setPhase\",\"phase\":\"scanning\"}\n\
-                    @nix {\"action\":\"setPhase\",\"phase\":\"writing\"}\n error: all\n\n";
-        let (before, last) = listen(said.as_bytes(), Instant::now()).unwrap();
-        assert!(before.is_some());
+    fn the_time_before_writing_and_the_last_line_are_heard() {
+        let said = "nix2image: scanning\nnix2image: writing\n error: all\n\n";
+        let (planning, last) = listen(said.as_bytes()).unwrap();
+        assert!(planning.is_some());
         assert_eq!(last, "error: all");
-        let (before, last) = listen(&b"writing\n"[..], Instant::now()).unwrap();
-        assert!(before.is_none());
+        let (planning, last) = listen(&b"writing\n"[..]).unwrap();
+        assert!(planning.is_none());
         assert_eq!(last, "writing");
     }
 }

@@ -15,7 +15,7 @@ use crate::workspace::Workspace;
 
 /// The head of the table.
 pub(super) const HEAD: &str = "\
-| who | seconds: median (least to most) | runs | of ours | of the limit | before writing | CPU seconds | peak MB | image MB |
+| who | seconds: median (least to most) | runs | of ours | of the limit | scan, tree, layout | CPU seconds | peak MB | image MB |
 |---|---|---|---|---|---|---|---|---|";
 
 /// When, where and of what.
@@ -106,10 +106,10 @@ fn line(name: &str, runs: &Runs, bases: [Option<Duration>; 2]) -> String {
         Outcome::Done | Outcome::Unclean => megabytes(runs.image_bytes()).to_string(),
         _ => String::new(),
     };
-    let before = runs.share_before_writing();
-    let before = before.map_or(String::new(), |share| format!("{:.0} %", share * 100.0));
+    let planning = runs.share_of_planning();
+    let planning = planning.map_or(String::new(), |share| format!("{:.0} %", share * 100.0));
     format!(
-        "| {name} | {time} | {} | {ours} | {limit} | {before} | {:.2} | {} | {image} |",
+        "| {name} | {time} | {} | {ours} | {limit} | {planning} | {:.2} | {} | {image} |",
         runs.count(),
         runs.cpu_seconds(),
         megabytes(runs.peak_bytes()),
