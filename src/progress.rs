@@ -76,7 +76,10 @@ impl Progress {
     /// Tells `listener` of `job`.
     #[must_use]
     pub fn new(listener: Listener, job: &Job) -> Self {
-        let teller = (listener != Listener::Nobody).then(|| Teller::start(listener, job.clone()));
+        let teller = match listener {
+            Listener::Nobody => None,
+            listener => Teller::start(listener, job.clone()),
+        };
         Self {
             job: job.clone(),
             begin: Instant::now(),
@@ -131,9 +134,11 @@ impl Drop for Progress {
 }
 
 impl Teller {
-    fn start(listener: Listener, job: Job) -> Self {
+    /// Nobody if the host has no thread for it: then the work goes on in silence, and says itself
+    /// what it lacks.
+    fn start(listener: Listener, job: Job) -> Option<Self> {
         let (events, received) = mpsc::channel();
-        let thread = thread::spawn(move || {
+        let tell = move || {
             let mut screen = Screen::new(listener, io::stderr());
             loop {
                 match received.recv_timeout(INTERVAL) {
@@ -144,7 +149,8 @@ impl Teller {
                 }
             }
             screen.end(job.done());
-        });
-        Self { events, thread }
+        };
+        let thread = thread::Builder::new().spawn(tell).ok()?;
+        Some(Self { events, thread })
     }
 }
