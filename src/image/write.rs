@@ -164,14 +164,11 @@ impl Writing<'_> {
         reader: &mut Reader,
         outlet: &mut Outlet<'_>,
     ) -> Result<(), WriteError> {
-        self.job.advance(range.end - range.start);
         if batch.is_marked() {
-            self.job.check()?;
-            let start = range.start;
-            let mut bytes = outlet.buffer();
-            batch.fill(range, reader, &mut bytes)?;
-            batch.show(start, &bytes, self.watch);
+            let bytes = self.make(batch, range, reader, outlet)?;
             outlet.give_back(bytes);
+        } else {
+            self.job.advance(range.end - range.start);
         }
         Ok(())
     }
@@ -185,12 +182,8 @@ impl Writing<'_> {
         outlet: &mut Outlet<'_>,
         failure: &FirstFailure,
     ) -> Result<(), WriteError> {
-        self.job.check()?;
         let offset = range.start;
-        let mut bytes = outlet.buffer();
-        batch.fill(range, reader, &mut bytes)?;
-        batch.show(offset, &bytes, self.watch);
-        self.job.advance(bytes.len() as u64);
+        let bytes = self.make(batch, range, reader, outlet)?;
         outlet.put(
             Filled { offset, bytes },
             batch.is_mixed(),
@@ -199,6 +192,23 @@ impl Writing<'_> {
             },
         );
         Ok(())
+    }
+
+    /// Makes the bytes of `batch` that stand at `range`, and shows them.
+    fn make(
+        &self,
+        batch: &Batch<'_>,
+        range: Range<u64>,
+        reader: &mut Reader,
+        outlet: &mut Outlet<'_>,
+    ) -> Result<Vec<u8>, WriteError> {
+        self.job.check()?;
+        let offset = range.start;
+        let mut bytes = outlet.buffer();
+        batch.fill(range, reader, &mut bytes)?;
+        batch.show(offset, &bytes, self.watch);
+        self.job.advance(bytes.len() as u64);
+        Ok(bytes)
     }
 }
 
