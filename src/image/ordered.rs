@@ -31,7 +31,7 @@ pub(super) fn write_in_order<E: From<WriteError>>(
     finish: impl FnOnce() -> Result<(), E>,
     job: &Job,
 ) -> Result<(), E> {
-    let mut stream = Stream { to, at: 0 };
+    let mut stream = Stream { to, at: 0, job };
     let stretches = stretches(pieces, false);
     let first_late = stretches
         .iter()
@@ -59,10 +59,8 @@ pub(super) fn write_in_order<E: From<WriteError>>(
             fill_all(&batches, &mut buffers)?;
             show_all(&batches, &buffers, watch);
             for ((_, batch), bytes) in batches.iter().zip(&buffers) {
-                let from = stream.at;
                 stream.zeros_to(batch.range.start)?;
                 stream.write(bytes)?;
-                job.advance(stream.at - from);
             }
         }
     };
@@ -106,6 +104,7 @@ fn show_all(batches: &[(Order, Batch<'_>)], buffers: &[Vec<u8>], watch: &dyn Wat
 struct Stream<'a, W: Write> {
     to: &'a mut W,
     at: u64,
+    job: &'a Job,
 }
 
 impl<W: Write> Stream<'_, W> {
@@ -117,6 +116,7 @@ impl<W: Write> Stream<'_, W> {
                 source,
             })?;
         self.at += bytes.len() as u64;
+        self.job.advance(bytes.len() as u64);
         Ok(())
     }
 

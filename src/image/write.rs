@@ -315,10 +315,12 @@ mod tests {
         let (pieces, expected) = sample();
         for threads in [1, 2, 7] {
             let mut file = tempfile::tempfile().unwrap();
-            with_threads(threads, || write(&pieces, &file, &Job::default())).unwrap();
+            let job = Job::default();
+            with_threads(threads, || write(&pieces, &file, &job)).unwrap();
             let mut found = Vec::new();
             file.read_to_end(&mut found).unwrap();
             assert!(found == expected, "{threads} threads");
+            assert_eq!(job.done(), pieces.covered());
         }
     }
 
@@ -327,10 +329,9 @@ mod tests {
         let (pieces, expected) = sample();
         let streams = [1, 2, 7].map(|threads| {
             let mut stream = Vec::new();
-            with_threads(threads, || {
-                write_zstd(&pieces, &mut stream, 3, &Job::default())
-            })
-            .unwrap();
+            let job = Job::default();
+            with_threads(threads, || write_zstd(&pieces, &mut stream, 3, &job)).unwrap();
+            assert_eq!(job.done(), pieces.size());
             stream
         });
         assert!(zstd::decode_all(&streams[0][..]).unwrap() == expected);

@@ -245,6 +245,16 @@ fn assert_same(found: &[Line], expected: &[Line]) {
 /// Two paths, of which the one refers to the other and to itself.
 const PATHS: &[(char, &str)] = &[('a', "ab"), ('b', "")];
 
+fn bytes_of_files(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let bytes = entries.map(|entry| match entry.metadata().unwrap() {
+        metadata if metadata.is_dir() => bytes_of_files(&entry.path()),
+        metadata if metadata.is_file() => metadata.len(),
+        _ => 0,
+    });
+    bytes.sum()
+}
+
 fn silent() -> Progress {
     Progress::new(Listener::Nobody, &Job::default())
 }
@@ -347,6 +357,12 @@ fn an_interrupted_run_has_no_mark_and_the_next_one_goes_on() {
     assert!(matches!(error, PrepareRootError::Interrupted(_)), "{error}");
     assert!(!bench.path("etc").exists());
     prepare_root(bench.request(), &job, &silent()).unwrap();
+    let bytes = bytes_of_files(&bench.path("nix/store"));
+    assert!(
+        bytes > 0 && job.done() == bytes,
+        "{} of {bytes}",
+        job.done()
+    );
     assert_same(
         &lines_of_directory(&bench.root()),
         &lines_of_tree(&bench.image()),
