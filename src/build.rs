@@ -213,7 +213,7 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
         files,
         image_bytes,
         output_bytes: output.file().metadata().map_err(BuildError::Size)?.len(),
-        free: filesystem.map(|filesystem| summary::free(filesystem.usage)),
+        usage: filesystem.map(|filesystem| filesystem.usage),
         composition,
         verified: Verified {
             sources: spec.verify,

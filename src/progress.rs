@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::job::Job;
 use screen::Screen;
 
-pub use summary::{Composition, Free, Summary, Verified};
+pub use summary::{Composition, Summary, Verified};
 
 /// Who listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,7 @@
-//! What is said of an image in the end.
+//! What the bytes of an image are, which is said in the end.
 
-use crate::ext4;
 use crate::image::{Content, Pieces};
-use crate::progress::{Composition, Free};
+use crate::progress::Composition;
 
 /// What the bytes of an image are.
 pub(super) fn composition(pieces: &Pieces) -> Composition {
@@ -22,16 +21,6 @@ pub(super) fn composition(pieces: &Pieces) -> Composition {
         }
     }
     composition
-}
-
-/// What is left in an ext4 filesystem.
-pub(super) fn free(usage: ext4::Usage) -> Free {
-    Free {
-        blocks: usage.free_blocks,
-        all_blocks: usage.blocks,
-        inodes: usage.free_inodes,
-        all_inodes: usage.inodes,
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::DecimalBytes;
 
+use crate::ext4::Usage;
+
 /// What has been made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -16,25 +18,12 @@ pub struct Summary {
     pub image_bytes: u64,
     /// Bytes of the output; fewer, if the image is compressed.
     pub output_bytes: u64,
-    /// What is left in the ext4 filesystem with the closure, if there is one.
-    pub free: Option<Free>,
+    /// What the ext4 filesystem with the closure has, if there is one.
+    pub usage: Option<Usage>,
     /// What the bytes of the image are.
     pub composition: Composition,
     /// What was compared with the hashes that Nix knows.
     pub verified: Verified,
-}
-
-/// What is left in a filesystem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Free {
-    /// Of 4 KiB.
-    pub blocks: u64,
-    /// All of the filesystem.
-    pub all_blocks: u64,
-    /// Files that can still be made.
-    pub inodes: u32,
-    /// All of the filesystem.
-    pub all_inodes: u32,
 }
 
 /// What the bytes of an image are.
@@ -80,10 +69,10 @@ impl Summary {
             self.image_bytes,
             time.as_secs_f64()
         ));
-        if let Some(free) = &self.free {
+        if let Some(usage) = &self.usage {
             say(format!(
                 "free: {} of {} blocks of 4 KiB, {} of {} inodes",
-                free.blocks, free.all_blocks, free.inodes, free.all_inodes
+                usage.free_blocks, usage.blocks, usage.free_inodes, usage.inodes
             ));
         }
         say(format!("bytes: {}", self.composition.in_words()));
@@ -130,11 +119,11 @@ mod tests {
             files: 30,
             image_bytes: 10_240,
             output_bytes: 10_240,
-            free: Some(Free {
-                blocks: 1,
-                all_blocks: 2,
-                inodes: 3,
-                all_inodes: 16,
+            usage: Some(Usage {
+                blocks: 2,
+                free_blocks: 1,
+                inodes: 16,
+                free_inodes: 3,
             }),
             composition: Composition {
                 contents: 5000,
@@ -161,7 +150,7 @@ mod tests {
     fn what_there_is_not_is_not_said() {
         let summary = Summary {
             output_bytes: 100,
-            free: None,
+            usage: None,
             verified: Verified {
                 sources: true,
                 image: true,

@@ -91,7 +91,8 @@ pub fn scan_closure(
     Ok(paths.zip(trees).collect())
 }
 
-/// Directories whose listings are in memory at once, beside the trees.
+/// Directories that are listed at once. Their listings are in memory beside the trees, and those of
+/// as many before them.
 const DIRECTORIES_AT_ONCE: usize = 256;
 
 /// Entries of one directory that a thread looks at before others may take some.

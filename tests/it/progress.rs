@@ -1,7 +1,6 @@
 //! What is said while an image is built: to Nix, to a log, and to a person at a terminal.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
@@ -9,9 +8,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::built::{expression, make_ext4_fs};
-use crate::support::command::{output, run, start};
+use crate::support::command::{output, run};
 use crate::support::direct::Direct;
 use crate::support::env;
+use crate::support::forms::Forms;
+use crate::support::image::{number, superblock};
 use crate::support::nix::Nix;
 use crate::support::temporary;
 
@@ -99,17 +100,14 @@ fn the_summary_says_sizes_what_is_free_what_the_bytes_are_and_what_was_verified(
 
 /// What is free, as e2fsprogs sees it.
 fn expected_free(derivation: &Direct) -> String {
-    let header = run(Command::new("dumpe2fs").arg("-h").arg(derivation.out()));
-    let value = |name: &str| {
-        let line = header.lines().find(|line| line.starts_with(name)).unwrap();
-        line.rsplit(' ').next().unwrap().to_owned()
-    };
+    let fields = superblock(&derivation.out());
+    let value = |name| number(&fields, name);
     format!(
         "nix2image: free: {} of {} blocks of 4 KiB, {} of {} inodes",
-        value("Free blocks:"),
-        value("Block count:"),
-        value("Free inodes:"),
-        value("Inode count:")
+        value("Free blocks"),
+        value("Block count"),
+        value("Free inodes"),
+        value("Inode count")
     )
 }
 
@@ -161,25 +159,13 @@ fn told_to_be_quiet_it_says_nothing_but_errors() {
     assert!(stderr.starts_with("nix2image: error: "), "{stderr}");
 }
 
-/// An export of a path, and its directory.
-fn export() -> (TempDir, PathBuf, String) {
-    let top = Nix::Machine.build(&["--expr", &expression("small")]);
-    let directory = temporary::directory();
-    let path = directory.path().join("x.closure");
-    let paths = run(Command::new("nix-store").args(["--query", "--requisites", &top]));
-    let mut export = Command::new("nix-store");
-    export.arg("--export").args(paths.lines());
-    export.stdout(File::create(&path).unwrap());
-    assert!(start(&mut export).wait().unwrap().success());
-    (directory, path, top)
-}
-
 #[test]
 fn a_command_shows_a_bar_at_a_terminal_lines_if_asked_and_else_nothing() {
-    let (_directory, closure, top) = export();
+    let top = Nix::Machine.build(&["--expr", &expression("small")]);
+    let forms = Forms::of(&top);
     let words = |target: &TempDir| -> Vec<String> {
         let [builder, target, closure] =
-            [env::builder(), target.path().to_path_buf(), closure.clone()]
+            [env::builder(), target.path().to_path_buf(), forms.export()]
                 .map(|path| path.into_os_string().into_string().unwrap());
         let words = [builder, "prepare-root".into(), target, "--system".into()];
         let words = words.into_iter();
