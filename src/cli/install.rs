@@ -162,6 +162,7 @@ mod tests {
         for (words, expected) in [
             (&[][..], &[][..]),
             (&["ls", "-l", "--root"], &["ls", "-l", "--root"]),
+            (&["ls", "-v", "--quiet"], &["ls", "-v", "--quiet"]),
             (&["--", "ls", "--", "-l"], &["ls", "--", "-l"]),
         ] {
             let words = [&["nixos-install", "--root", "/target", "--chroot"], words].concat();
