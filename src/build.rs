@@ -1,5 +1,6 @@
 //! The whole way, from what is wanted to the output.
 
+mod room;
 mod summary;
 mod volumes;
 
@@ -27,6 +28,7 @@ use crate::store::{
 use crate::tar::TarError;
 use crate::tree::Timestamp;
 use crate::{ext4, root, self_check, sparse, store};
+pub use room::NoRoom;
 use volumes::{LaidOut, Volumes};
 
 /// Why there is no image.
@@ -83,6 +85,9 @@ pub enum BuildError {
     /// The image could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// There is no room for the image.
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     /// The image was written and is not right.
     #[error(transparent)]
     SelfCheck(#[from] SelfCheckError),
@@ -111,6 +116,10 @@ impl BuildError {
             Self::Contents(error) => matches!(
                 error,
                 ContentsError::NotInStore { .. }
+                    | ContentsError::Scan {
+                        source: ScanError::LeadsOut { .. },
+                        ..
+                    }
                     | ContentsError::Missing { .. }
                     | ContentsError::NoMatch { .. }
                     | ContentsError::GlobOfArchives { .. }
@@ -188,7 +197,9 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
         valid = found?;
         records.settle(&valid).map_err(BuildError::from)
     };
-    image.write_watched(output.file(), &watch, finish, job)?;
+    image
+        .write_watched(output.file(), &watch, finish, job)
+        .map_err(|error| room::explain(error, output.parent(), &image))?;
 
     // The process ends soon, and its memory with it: to free a tree of many files node by
     // node would take longer.

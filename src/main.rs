@@ -45,8 +45,12 @@ enum Failure {
     WorkingDirectory(#[source] io::Error),
     #[error("cannot write the manual below {}", prefix.display())]
     Manual { prefix: PathBuf, source: io::Error },
-    #[error("cannot start threads")]
-    Threads(#[from] ThreadPoolBuildError),
+    // The reason's own source says the same once more.
+    #[error(
+        "cannot start threads, each with {mib} MiB of address space for its stack; allow more memory (`ulimit -v`) or processes (`ulimit -u`), or set NIX_BUILD_CORES to fewer: {0}",
+        mib = STACK_BYTES >> 20
+    )]
+    Threads(ThreadPoolBuildError),
     #[error("cannot handle signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -182,8 +186,8 @@ fn start_threads() -> Result<(), Failure> {
     ThreadPoolBuilder::new()
         .num_threads(threads)
         .stack_size(STACK_BYTES)
-        .build_global()?;
-    Ok(())
+        .build_global()
+        .map_err(Failure::Threads)
 }
 
 /// A job that stops when somebody ends the process.

@@ -6,13 +6,17 @@ use std::io;
 use std::num::NonZeroU32;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::tree::Name;
 
+mod host_directory;
 mod reader;
 
+pub(crate) use host_directory::{Base, Obstacle, kind, obstacle};
+pub use host_directory::{ChangedError, HostDirectory};
 pub use reader::Reader;
 
 /// The content of a regular file: `length` bytes that lie at `origin`.
@@ -85,17 +89,27 @@ pub struct Late {
 #[derive(Debug)]
 pub struct Container {
     path: PathBuf,
-    /// The file that holds the bytes, if it is kept open.
-    open: Option<File>,
-    /// Whether that is another than the one at `path`.
-    is_spooled: bool,
+    place: Place,
+}
+
+/// The file that holds the bytes of a container.
+#[derive(Debug)]
+enum Place {
+    /// That at the container's path.
+    Path,
+    /// The same, reached through directories alone.
+    Host(HostFile),
+    /// The same, kept open.
+    Open(File),
+    /// Another, of what was unpacked.
+    Spool(File),
 }
 
 /// A host file as its directory, which all files in it share, and its name.
 #[derive(Clone, Debug)]
 pub struct HostFile {
-    /// Absolute path of the directory.
-    pub directory: Arc<PathBuf>,
+    /// Where it is.
+    pub directory: Arc<HostDirectory>,
     /// Name in it.
     pub name: Name,
 }
@@ -121,6 +135,9 @@ pub enum ReadError {
         /// Bytes now.
         found: u64,
     },
+    /// It is no file any more, or cannot be reached through directories.
+    #[error(transparent)]
+    Changed(#[from] ChangedError),
 }
 
 impl Source {
@@ -220,8 +237,16 @@ impl Container {
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            open: None,
-            is_spooled: false,
+            place: Place::Path,
+        }
+    }
+
+    /// A file of the host, which is opened for each read, through directories alone.
+    #[must_use]
+    pub fn host(file: HostFile) -> Self {
+        Self {
+            path: file.path(),
+            place: Place::Host(file),
         }
     }
 
@@ -230,8 +255,7 @@ impl Container {
     pub fn open(path: impl Into<PathBuf>, file: File) -> Self {
         Self {
             path: path.into(),
-            open: Some(file),
-            is_spooled: false,
+            place: Place::Open(file),
         }
     }
 
@@ -240,8 +264,7 @@ impl Container {
     pub fn spooled(path: impl Into<PathBuf>, spool: File) -> Self {
         Self {
             path: path.into(),
-            open: Some(spool),
-            is_spooled: true,
+            place: Place::Spool(spool),
         }
     }
 
@@ -254,15 +277,25 @@ impl Container {
     /// Whether offsets are those of what was unpacked, not of the file at the path.
     #[must_use]
     pub fn is_spooled(&self) -> bool {
-        self.is_spooled
+        matches!(self.place, Place::Spool(_))
     }
 
     /// What `read` reads from the file that holds the bytes.
     pub fn with_file<T>(&self, read: impl FnOnce(&File) -> io::Result<T>) -> io::Result<T> {
-        match &self.open {
-            Some(file) => read(file),
-            None => read(&File::open(&self.path)?),
+        match &self.place {
+            Place::Open(file) | Place::Spool(file) => read(file),
+            Place::Path => read(&File::open(&self.path)?),
+            Place::Host(file) => read(&Reader::default().open(file).map_err(io::Error::other)?),
         }
+    }
+
+    /// Reads the bytes at `offset`, as many as `bytes` takes, with the directories of `reader`.
+    fn read_at(&self, reader: &mut Reader, offset: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
+        match &self.place {
+            Place::Host(file) => reader.open(file)?.read_exact_at(bytes, offset),
+            _ => self.with_file(|file| file.read_exact_at(bytes, offset)),
+        }
+        .map_err(|error| read_error(&self.path, error))
     }
 }
 
@@ -270,7 +303,18 @@ impl HostFile {
     /// The file's absolute path.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.directory.join(OsStr::from_bytes(self.name.as_bytes()))
+        self.directory
+            .path()
+            .join(OsStr::from_bytes(self.name.as_bytes()))
+    }
+}
+
+impl From<Obstacle> for ReadError {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::System { path, errno } => read_error(&path, errno.into()),
+            Obstacle::Changed(changed) => changed.into(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::source::{ReadError, Source};
+use crate::source::{ReadError, Reader, Source};
 use crate::tree::{Kind, Node, Tree};
 
 /// Files of fewer bytes are not looked at: they would cost more than they save.
@@ -46,11 +46,11 @@ fn data(source: &Source) -> Result<Vec<Range<u64>>, ReadError> {
         .collect();
     let chunks: Vec<_> = starts
         .into_par_iter()
-        .map_init(Vec::new, |buffer, start| {
+        .map_init(<(Reader, Vec<u8>)>::default, |(reader, buffer), start| {
             let length = CHUNK.min(source.length - start);
             buffer.resize(usize::try_from(length).expect("a chunk is in memory"), 0);
-            source.read_at(start, buffer)?;
-            Ok(nonzero_grains(start, buffer))
+            reader.read_at(source, start, buffer)?;
+            Ok::<_, ReadError>(nonzero_grains(start, buffer))
         })
         .collect();
     let mut ranges: Vec<Range<u64>> = Vec::new();

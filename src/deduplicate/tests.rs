@@ -1,7 +1,7 @@
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::*;
-use crate::source::{HostFile, Origin};
+use crate::source::{HostDirectory, HostFile, Origin};
 use crate::tree::{Metadata, Name, Node, Timestamp};
 
 const NO_LIMIT: u32 = u32::MAX;
@@ -17,7 +17,7 @@ fn file(mode: u16, source: Source) -> Node {
 /// A source whose reading is an error that names it.
 fn unreadable(length: u64, name: &str) -> Source {
     let host_file = HostFile {
-        directory: PathBuf::from("/no/where").into(),
+        directory: HostDirectory::new(Path::new("/no/where")).into(),
         name: Name::new(name).unwrap(),
     };
     Source::new(length, Origin::HostFile(host_file))

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::{Directory, DirectoryError, Ownership};
 use crate::job::Job;
-use crate::source::{Source, Watch};
+use crate::source::{Reader, Source, Watch};
 use crate::tree::{DeviceNumber, Kind, Metadata, Name, Node, NodeId, Tree};
 
 /// Bytes of a content that are read and written at once.
@@ -50,6 +50,7 @@ impl Directory {
             tree,
             writing,
             links: linked_nodes(tree, id),
+            reader: Reader::default(),
             buffer: Vec::new(),
         };
         let mut open: Vec<_> = writer.node(self, name, id)?.into_iter().collect();
@@ -76,6 +77,7 @@ struct Writer<'a> {
     writing: &'a Writing<'a>,
     /// The nodes that have several names, each with its first one as a path from `top` on.
     links: BTreeMap<NodeId, Option<PathBuf>>,
+    reader: Reader,
     buffer: Vec<u8>,
 }
 
@@ -169,7 +171,7 @@ impl<'a> Writer<'a> {
                 self.buffer.resize(length, 0);
             }
             let piece = &mut self.buffer[..length];
-            source.read_at(start, piece)?;
+            self.reader.read_at(source, start, piece)?;
             if let Some(mark) = source.mark {
                 self.writing.watch.see(mark, start, piece);
             }

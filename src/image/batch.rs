@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::image::Encode;
-    use crate::source::{HostFile, Mark, Origin, Source};
+    use crate::source::{HostDirectory, HostFile, Mark, Origin, Source};
     use crate::tree::Name;
 
     #[derive(Debug)]
@@ -287,7 +287,9 @@ mod tests {
 
     fn host_file(length: u64, stream: Option<u32>) -> Content {
         let file = HostFile {
-            directory: Arc::new("/nobody/opens/this".into()),
+            directory: Arc::new(HostDirectory::new(std::path::Path::new(
+                "/nobody/opens/this",
+            ))),
             name: Name::new("file").unwrap(),
         };
         let mut source = Source::new(length, Origin::HostFile(file));

@@ -107,6 +107,21 @@ impl Contained {
         }
     }
 
+    /// Bytes that it takes on the host; before they are compressed, if they are.
+    #[must_use]
+    pub fn bytes_on_host(&self) -> u64 {
+        match &self.0 {
+            Form::Anywhere(pieces) | Form::Zstd { pieces, .. } => pieces.covered(),
+            Form::Qcow2(image) => image.covered(),
+        }
+    }
+
+    /// Whether its bytes are compressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        !matches!(self.0, Form::Anywhere(_))
+    }
+
     /// Writes it into `file`, which is new and empty, on all threads of the current rayon
     /// pool, and shows what is marked to `watch`. The bytes are the same at any number of
     /// threads. `finish` gives what is late, or says why there shall be no image.

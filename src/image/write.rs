@@ -29,6 +29,14 @@ pub enum WriteError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The file cannot be as long as the image.
+    #[error("cannot let the image's file have its {size} bytes")]
+    Size {
+        /// Bytes of the image.
+        size: u64,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// Somebody asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Stopped),
@@ -51,9 +59,11 @@ pub fn write_watched<E: From<WriteError>>(
     finish: impl FnOnce() -> Result<(), E>,
     job: &Job,
 ) -> Result<(), E> {
-    let failed = |source| WriteError::Write { offset: 0, source };
-    let sharing = can_share(pieces, file).map_err(failed)?;
-    file.set_len(pieces.size()).map_err(failed)?;
+    let sharing =
+        can_share(pieces, file).map_err(|source| WriteError::Write { offset: 0, source })?;
+    let size = pieces.size();
+    file.set_len(size)
+        .map_err(|source| WriteError::Size { size, source })?;
     let image = Writing {
         pieces,
         sharing,
@@ -244,7 +254,7 @@ mod tests {
 
     use super::*;
     use crate::image::{Content, Encode, Piece, write_zstd};
-    use crate::source::{HostFile, Origin, Source};
+    use crate::source::{HostDirectory, HostFile, Origin, Source};
     use crate::tree::Name;
 
     /// Fills itself with its number.
@@ -343,7 +353,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("grown"), b"123456").unwrap();
         let host_file = HostFile {
-            directory: Arc::new(directory.path().into()),
+            directory: Arc::new(HostDirectory::new(directory.path())),
             name: Name::new("grown").unwrap(),
         };
         let source = Source::new(5, Origin::HostFile(host_file));

@@ -10,7 +10,7 @@ use super::archive::{ArchiveError, Unpacked, unpack};
 use super::glob::{self, GlobError};
 use crate::source::Source;
 use crate::spec::ContentItem;
-use crate::store::{STORE_DIRECTORY, ScanError, scan};
+use crate::store::{STORE_DIRECTORY, ScanError, real_way, scan};
 use crate::tree::{Kind, Name, NodeId, Timestamp, Tree};
 
 /// A tree and its place in the image.
@@ -132,7 +132,14 @@ fn place_from(
     for (index, item) in items.iter().enumerate() {
         let attribute = format!("{attribute}[{index}].source");
         for (source, target) in sources(store, &attribute, item)? {
-            placed.push(place_one(&attribute, item, &source, target, mtime)?);
+            let real = without_symlinks(store, &attribute, item, &source)?;
+            let unpacked = read(&attribute, item, &real, mtime)?;
+            placed.push(Placed {
+                source: source.into(),
+                target,
+                tree: unpacked.tree,
+                implied: unpacked.implied,
+            });
         }
     }
     Ok(placed)
@@ -174,13 +181,13 @@ fn sources(
     Ok(found.into_iter().map(with_target).collect())
 }
 
-fn place_one(
+/// What an item has at `source`, with the item's metadata.
+fn read(
     attribute: &str,
     item: &ContentItem,
     source: &Path,
-    target: Vec<Name>,
     mtime: Timestamp,
-) -> Result<Placed, ContentsError> {
+) -> Result<Unpacked, ContentsError> {
     let attribute = attribute.to_owned();
     let mut unpacked = if item.unpack {
         unpack(source, mtime).map_err(|source| ContentsError::Archive {
@@ -195,11 +202,26 @@ fn place_one(
         }
     };
     apply(item, &mut unpacked);
-    Ok(Placed {
-        source: source.into(),
-        target,
-        tree: unpacked.tree,
-        implied: unpacked.implied,
+    Ok(unpacked)
+}
+
+/// `source` by a way without symlinks, which must stay in the store. A tar file may be one
+/// itself.
+fn without_symlinks(
+    store: &Path,
+    attribute: &str,
+    item: &ContentItem,
+    source: &Path,
+) -> Result<PathBuf, ContentsError> {
+    let real = match (source.parent(), source.file_name()) {
+        (Some(parent), Some(name)) if !item.unpack => {
+            real_way(store, parent).map(|way| way.join(name))
+        }
+        _ => real_way(store, source),
+    };
+    real.map_err(|source| ContentsError::Scan {
+        attribute: attribute.into(),
+        source,
     })
 }
 
@@ -227,10 +249,17 @@ fn file_from(store: &Path, attribute: &str, path: &Path) -> Result<Source, Conte
 fn check_source(store: &Path, attribute: &str, path: &Path) -> Result<(), ContentsError> {
     check_below(store, attribute, path)?;
     match path.symlink_metadata() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ContentsError::Missing {
-            attribute: attribute.into(),
-            path: path.into(),
-        }),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(ContentsError::Missing {
+                attribute: attribute.into(),
+                path: path.into(),
+            })
+        }
         _ => Ok(()), // the scan reports what else is wrong
     }
 }
@@ -456,15 +485,42 @@ mod tests {
                 "{error}"
             );
         }
-        let error = place(path.join("missing"));
-        assert!(
-            matches!(&error, ContentsError::Missing { attribute, .. } if attribute == "contents[1].source"),
-            "{error}"
-        );
-        let error = place(path.join("file/x"));
-        assert!(
-            matches!(&error, ContentsError::Scan { attribute, .. } if attribute == "contents[1].source"),
-            "{error}"
-        );
+        for missing in ["missing", "file/x"] {
+            let error = place(path.join(missing));
+            assert!(
+                matches!(&error, ContentsError::Missing { attribute, .. } if attribute == "contents[1].source"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn symlinks_on_the_way_to_a_source_lead_to_it_within_the_store_alone() {
+        let (store, path) = store();
+        fs::create_dir(store.path().join("other")).unwrap();
+        fs::write(store.path().join("other/file"), "four").unwrap();
+        symlink("../other", path.join("inside")).unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("file"), "secret").unwrap();
+        symlink(outside.path(), path.join("outside")).unwrap();
+        symlink(outside.path().join("file"), path.join("tar")).unwrap();
+
+        let found = placed(store.path(), item(path.join("inside/file"))).unwrap();
+        let Kind::File(source) = &found.tree.node(Tree::ROOT).kind else {
+            panic!("{found:?}")
+        };
+        assert_eq!(source.length, 4);
+        let tar = ContentItem {
+            unpack: true,
+            ..item(path.join("tar"))
+        };
+        for wish in [item(path.join("outside/file")), tar] {
+            let error = placed(store.path(), wish).unwrap_err();
+            let real = outside.path().canonicalize().unwrap().join("file");
+            assert!(
+                matches!(&error, ContentsError::Scan { source: ScanError::LeadsOut { leads_to, .. }, .. } if real.starts_with(leads_to)),
+                "{error}"
+            );
+        }
     }
 }

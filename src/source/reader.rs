@@ -3,21 +3,22 @@
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use super::{HostFile, Origin, ReadError, Source, read_error};
+use super::host_directory::{Base, Obstacle, kind, open_file};
+use super::{ChangedError, HostDirectory, HostFile, Origin, ReadError, Source, read_error};
 
 /// Reads sources, for one thread. It keeps the directories of the last files open: to open
 /// a neighbour by its name costs less than by a whole path.
 #[derive(Debug, Default)]
 pub struct Reader {
+    /// The base of the last directory.
+    base: Option<Base>,
     /// The last one used is the last.
-    directories: Vec<(Arc<PathBuf>, OwnedFd)>,
+    directories: Vec<(Arc<HostDirectory>, OwnedFd)>,
 }
 
 /// Directories that are kept open: of a file, and of those around it in its tree.
@@ -44,44 +45,67 @@ impl Reader {
             Origin::Bytes(all) => in_memory(all, bytes),
             Origin::Late(late) => in_memory(late.bytes(), bytes),
             Origin::HostFile(file) => self.read_host_file(file, source.length, start, bytes)?,
-            Origin::Range { container, offset } => container
-                .with_file(|file| file.read_exact_at(bytes, offset + start))
-                .map_err(|error| read_error(container.path(), error))?,
+            Origin::Range { container, offset } => {
+                container.read_at(self, offset + start, bytes)?;
+            }
         }
         Ok(())
     }
 
-    /// Opens a file of the host.
+    /// Opens a file of the host, if it can be reached through directories and is no symlink.
     pub(crate) fn open(&mut self, file: &HostFile) -> Result<File, ReadError> {
+        match self.try_open(file) {
+            Err(Obstacle::System {
+                errno: Errno::MFILE,
+                ..
+            }) => {
+                // What is kept open may be all that there is too much.
+                self.directories.clear();
+                Ok(self.try_open(file)?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    fn try_open(&mut self, file: &HostFile) -> Result<File, Obstacle> {
+        let directory = self.directory_of(file)?;
+        open_file(directory, file.name.as_bytes(), || file.path()).map(File::from)
+    }
+
+    /// The directory of a file, open.
+    fn directory_of(&mut self, file: &HostFile) -> Result<&OwnedFd, Obstacle> {
+        let wanted = &file.directory;
         let place = self
             .directories
             .iter()
-            .position(|(directory, _)| Arc::ptr_eq(directory, &file.directory));
+            .position(|(directory, _)| Arc::ptr_eq(directory, wanted));
         if let Some(place) = place {
             // Most are of the directory of the file before.
             self.directories[place..].rotate_left(1);
         } else {
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let open = rustix::fs::openat(CWD, &*file.directory, flags, Mode::empty())
-                .map_err(|errno| read_error(&file.path(), errno.into()))?;
+            let base = match self.base.take().filter(|base| wanted.is_below(base)) {
+                Some(base) => base,
+                None => wanted.open_base().map_err(|errno| Obstacle::System {
+                    path: file.path(),
+                    errno,
+                })?,
+            };
+            let open = wanted.open(self.base.insert(base))?;
             if self.directories.len() == OPEN_DIRECTORIES {
                 self.directories.remove(0);
             }
-            self.directories.push((file.directory.clone(), open));
+            self.directories.push((wanted.clone(), open));
         }
         let (_, directory) = self.directories.last().expect("it was put there above");
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        rustix::fs::openat(directory, file.name.as_bytes(), flags, Mode::empty())
-            .map(File::from)
-            .map_err(|errno| read_error(&file.path(), errno.into()))
+        Ok(directory)
     }
 
     /// Opens a file of the host, which must have `size` bytes.
     pub(crate) fn open_of_size(&mut self, file: &HostFile, size: u64) -> Result<File, ReadError> {
         let open = self.open(file)?;
         match open.metadata() {
-            Ok(metadata) if metadata.len() == size => Ok(open),
-            _ => Err(size_changed(file, &open, size)),
+            Ok(metadata) if metadata.is_file() && metadata.len() == size => Ok(open),
+            _ => Err(changed(file, &open, size, None)),
         }
     }
 
@@ -102,28 +126,38 @@ impl Reader {
             let mut buffers =
                 [&mut bytes[read..], &mut beyond[..asked_beyond]].map(IoSliceMut::new);
             match rustix::io::preadv(&open, &mut buffers, start + read as u64) {
-                Ok(0) => return Err(size_changed(file, &open, size)),
+                Ok(0) => return Err(changed(file, &open, size, None)),
                 Ok(more) => read += more,
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(read_error(&file.path(), errno.into())),
+                Err(errno) => return Err(changed(file, &open, size, Some(errno))),
             }
         }
         if read > bytes.len() {
-            return Err(size_changed(file, &open, size));
+            return Err(changed(file, &open, size, None));
         }
         Ok(())
     }
 }
 
-/// Why a file of another size than it had cannot be read.
-fn size_changed(file: &HostFile, open: &File, expected: u64) -> ReadError {
+/// Why a file that was opened, and had `expected` bytes when it was scanned, cannot be read:
+/// the system's reason, unless it is another file.
+fn changed(file: &HostFile, open: &File, expected: u64, errno: Option<Errno>) -> ReadError {
     let path = file.path();
-    match open.metadata() {
-        Err(error) => read_error(&path, error),
-        Ok(metadata) => ReadError::SizeChanged {
+    let stat = match rustix::fs::fstat(open) {
+        Err(errno) => return read_error(&path, errno.into()),
+        Ok(stat) => stat,
+    };
+    match (FileType::from_raw_mode(stat.st_mode), errno) {
+        (FileType::RegularFile, Some(errno)) => read_error(&path, errno.into()),
+        (FileType::RegularFile, None) => ReadError::SizeChanged {
             path,
             expected,
-            found: metadata.len(),
+            found: u64::try_from(stat.st_size).expect("no file has a negative size"),
         },
+        (other, _) => ReadError::Changed(ChangedError {
+            path,
+            expected: kind(FileType::RegularFile),
+            found: kind(other),
+        }),
     }
 }

@@ -37,6 +37,7 @@ pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
 pub use registration::{REGISTRATION_NAME, registration};
 pub use scan::{ScanError, scan, scan_closure};
+pub(crate) use scan::{host_file, real_way};
 pub use spool::SpoolError;
 pub use stream::StreamError;
 pub use text_graph::{TextGraphError, TextGraphFault, parse_text_graph};

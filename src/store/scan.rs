@@ -6,22 +6,26 @@
 //!
 //! Directories of all store paths are listed at once, on all threads: one store path
 //! may hold most of a closure's files, and depth costs no stack.
+//!
+//! Nothing is opened through a symlink, from the store's directory on: who changes a store
+//! path meanwhile gets an error, and no other file into the image.
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::fs;
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Dir, FileType, Stat, readlinkat, statat};
 use rustix::io::Errno;
 
-use super::{Closure, ClosurePath, Content, StorePath};
-use crate::source::{HostFile, Origin, Source};
+use super::{Closure, ClosurePath, Content, STORE_DIRECTORY, StorePath};
+use crate::source::{
+    Base, ChangedError, HostDirectory, HostFile, Obstacle, Origin, Source, kind, obstacle,
+};
 use crate::tree::{Metadata, Name, NameError, Node, NodeId, SharedMetadata, Timestamp, Tree};
 
 /// Why a store path could not become a tree.
@@ -44,6 +48,22 @@ pub enum ScanError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Symlinks lead to it, out of the store.
+    #[error(
+        "symlinks at {} lead to {}, which is not below {}; name a path that lies in the store",
+        path.display(), leads_to.display(), store.display()
+    )]
+    LeadsOut {
+        /// The path on which the symlinks are.
+        path: PathBuf,
+        /// Where it is without symlinks.
+        leads_to: PathBuf,
+        /// The store's directory.
+        store: PathBuf,
+    },
+    /// It changed while it was scanned.
+    #[error(transparent)]
+    Changed(#[from] ChangedError),
     /// Something that is neither file, directory nor symlink.
     #[error("{} is {kind}, which a NAR cannot hold; remove it in the derivation that makes it", path.display())]
     Special {
@@ -62,11 +82,56 @@ pub enum ScanError {
     },
 }
 
-/// The tree at `path`, a store path or a path in one. Of several errors, the first in
-/// path order is reported.
+/// The tree at `path`, a store path or a path in one. On the way to it, symlinks may lead from
+/// one store path to another. Of several errors, the first in path order is reported.
 pub fn scan(path: &Path, mtime: Timestamp) -> Result<Tree, ScanError> {
-    let mut trees = scan_all(&[path.to_path_buf()], mtime)?;
+    let (base, below) = split(path)?;
+    let mut trees = scan_all(&base, &[below], mtime)?;
     Ok(trees.swap_remove(0)) // one path gives one tree
+}
+
+/// The file at `path`, to be opened through directories alone. On the way to it, symlinks may
+/// lead from one store path to another.
+pub(crate) fn host_file(path: &Path) -> Result<HostFile, ScanError> {
+    let (base, below) = split(path)?;
+    let name = below.file_name().unwrap_or_default().as_bytes();
+    let name = Name::new(name).map_err(|error| unfit(path.into(), error))?;
+    let directory = HostDirectory::new(base).inner(below.parent().unwrap_or(Path::new("")));
+    let directory = directory.into();
+    Ok(HostFile { directory, name })
+}
+
+/// `path` as a base and what stands below it, with no symlink on the way between them.
+fn split(path: &Path) -> Result<(PathBuf, PathBuf), ScanError> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok((path.into(), ".".into()));
+    };
+    let store = Path::new(STORE_DIRECTORY);
+    if parent.starts_with(store) {
+        let way = real_way(store, parent)?;
+        let below = way.strip_prefix(store).unwrap_or(Path::new(""));
+        return Ok((store.into(), below.join(name)));
+    }
+    let here = parent.as_os_str().is_empty();
+    let base = if here { Path::new(".") } else { parent };
+    Ok((base.into(), name.into()))
+}
+
+/// The path of the directory or file `way` of the store without symlinks, which must not lead
+/// out of the store. What cannot be told stays as it is, for whoever opens it.
+pub(crate) fn real_way(store: &Path, way: &Path) -> Result<PathBuf, ScanError> {
+    let (Ok(real), Ok(real_store)) = (way.canonicalize(), store.canonicalize()) else {
+        return Ok(way.into());
+    };
+    match real.strip_prefix(&real_store) {
+        Ok(below) if below.as_os_str().is_empty() => Ok(store.into()),
+        Ok(below) => Ok(store.join(below)),
+        Err(_) => Err(ScanError::LeadsOut {
+            path: way.into(),
+            leads_to: real,
+            store: store.into(),
+        }),
+    }
 }
 
 /// The trees of all paths of a closure, in order: those of the host's store, and those that
@@ -79,9 +144,9 @@ pub fn scan_closure(
     let live: Vec<_> = closure
         .paths()
         .filter(|path| matches!(path.content.0, Content::Live))
-        .map(|path| path.path.to_path())
+        .map(|path| PathBuf::from(path.path.base_name()))
         .collect();
-    let mut scanned = scan_all(&live, mtime)?.into_iter();
+    let mut scanned = scan_all(Path::new(STORE_DIRECTORY), &live, mtime)?.into_iter();
     let tree = |path: &ClosurePath| match &path.content.0 {
         Content::Live => scanned.next().expect("there is a tree for each live path"),
         Content::Stream(tree) => tree.clone(),
@@ -102,7 +167,7 @@ const ENTRIES_AT_ONCE: usize = 256;
 struct Pending {
     tree: usize,
     id: NodeId,
-    path: Arc<PathBuf>,
+    directory: Arc<HostDirectory>,
 }
 
 /// What stands in a directory.
@@ -111,9 +176,18 @@ struct Listing {
     error: Option<ScanError>,
 }
 
-fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> {
+/// The trees at `tops`, which are paths below `base`.
+fn scan_all(base: &Path, tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> {
+    let Some(first) = tops.first() else {
+        return Ok(Vec::new());
+    };
     let kinds = &Kinds::new(mtime);
-    let nodes: Vec<_> = tops.par_iter().map(|top| look_at(top, kinds)).collect();
+    let base = &Base::open(base.into())
+        .map_err(|errno| ScanError::reading(base.join(first), errno.into()))?;
+    let nodes: Vec<_> = tops
+        .par_iter()
+        .map(|top| look_at(base, top, kinds))
+        .collect();
     let mut error = None;
     let mut trees = Vec::with_capacity(tops.len());
     let mut pending = VecDeque::new();
@@ -124,7 +198,7 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
                     pending.push_back(Pending {
                         tree: trees.len(),
                         id: Tree::ROOT,
-                        path: Arc::new(top.clone()),
+                        directory: base.directory().inner(top).into(),
                     });
                 }
                 trees.push(Tree::new(node));
@@ -138,7 +212,7 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
         let count = pending.len().min(DIRECTORIES_AT_ONCE);
         let next: Vec<_> = pending.drain(..count).collect();
         let (listings, below) = rayon::join(
-            || list_all(next, kinds),
+            || list_all(base, next, kinds),
             || fill(&mut trees, listed, &mut error),
         );
         pending.extend(below);
@@ -148,9 +222,9 @@ fn scan_all(tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> 
     error.map_or(Ok(trees), Err)
 }
 
-fn list_all(directories: Vec<Pending>, kinds: &Kinds) -> Vec<(Pending, Listing)> {
+fn list_all(base: &Base, directories: Vec<Pending>, kinds: &Kinds) -> Vec<(Pending, Listing)> {
     let list = |directory: Pending| {
-        let listing = list(&directory.path, kinds);
+        let listing = list(base, &directory.directory, kinds);
         (directory, listing)
     };
     directories.into_par_iter().map(list).collect()
@@ -182,29 +256,33 @@ impl Pending {
             .map(|(name, id)| Self {
                 tree: self.tree,
                 id,
-                path: Arc::new(entry_path(&self.path, name.as_bytes())),
+                directory: Arc::new(self.directory.inner(OsStr::from_bytes(name.as_bytes()))),
             })
     }
 }
 
 /// Lists a directory, all of it even after an error, in byte order.
-fn list(path: &Arc<PathBuf>, kinds: &Kinds) -> Listing {
-    try_list(path, kinds).unwrap_or_else(|error| Listing {
+fn list(base: &Base, directory: &Arc<HostDirectory>, kinds: &Kinds) -> Listing {
+    try_list(base, directory, kinds).unwrap_or_else(|error| Listing {
         entries: Vec::new(),
         error: Some(error),
     })
 }
 
-fn try_list(path: &Arc<PathBuf>, kinds: &Kinds) -> Result<Listing, ScanError> {
-    let (directory, names) = names(path)?;
-    let directory = directory
+fn try_list(
+    base: &Base,
+    directory: &Arc<HostDirectory>,
+    kinds: &Kinds,
+) -> Result<Listing, ScanError> {
+    let (open, names) = names(base, directory)?;
+    let open = open
         .fd()
-        .map_err(|errno| ScanError::reading(path, errno.into()))?;
+        .map_err(|errno| ScanError::reading(directory.path(), errno.into()))?;
     // Collected one by one, for an error must not keep the others from being looked at.
     let entries: Vec<_> = names
         .into_par_iter()
         .with_min_len(ENTRIES_AT_ONCE)
-        .map(|(name, file_type)| look_at_entry(directory, path, name, file_type, kinds))
+        .map(|(name, file_type)| look_at_entry(open, directory, name, file_type, kinds))
         .collect();
     let mut listing = Listing {
         entries: Vec::with_capacity(entries.len()),
@@ -220,76 +298,71 @@ fn try_list(path: &Arc<PathBuf>, kinds: &Kinds) -> Result<Listing, ScanError> {
     Ok(listing)
 }
 
-/// The directory at `path`, open, and the names and types in it.
-fn names(path: &Path) -> Result<(Dir, Vec<(Name, FileType)>), ScanError> {
-    let failed = |errno: Errno| ScanError::reading(path, errno.into());
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut directory = openat(CWD, path, flags, Mode::empty())
-        .and_then(Dir::new)
-        .map_err(failed)?;
+/// A directory, open, and the names and types in it.
+fn names(
+    base: &Base,
+    directory: &HostDirectory,
+) -> Result<(Dir, Vec<(Name, FileType)>), ScanError> {
+    let failed = |errno: Errno| ScanError::reading(directory.path(), errno.into());
+    let mut open = Dir::new(directory.open(base)?).map_err(failed)?;
     let mut found = Vec::new();
-    while let Some(entry) = directory.read() {
+    while let Some(entry) = open.read() {
         let entry = entry.map_err(failed)?;
         let bytes = entry.file_name().to_bytes();
         if !matches!(bytes, b"." | b"..") {
-            let name = Name::new(bytes).map_err(|error| unfit(entry_path(path, bytes), error))?;
+            let path = || entry_path(directory, bytes);
+            let name = Name::new(bytes).map_err(|error| unfit(path(), error))?;
             found.push((name, entry.file_type()));
         }
     }
-    Ok((directory, found))
+    Ok((open, found))
 }
 
-/// The node of what has `name` in `directory`, which is that at `path`. Only a regular file
-/// costs a `stat`.
+/// The node of what has `name` in `directory`, which is `open`. Only a regular file costs a
+/// `stat`.
 fn look_at_entry(
-    directory: BorrowedFd<'_>,
-    path: &Arc<PathBuf>,
+    open: BorrowedFd<'_>,
+    directory: &Arc<HostDirectory>,
     name: Name,
     file_type: FileType,
     kinds: &Kinds,
 ) -> Result<(Name, Node), ScanError> {
-    let entry_path = || entry_path(path, name.as_bytes());
-    let failed = |errno: Errno| ScanError::reading(&entry_path(), errno.into());
-    let stat = || statat(directory, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW).map_err(failed);
-    let file_type = match file_type {
-        FileType::Unknown => FileType::from_raw_mode(stat()?.st_mode),
-        known => known,
-    };
     let node = match file_type {
-        FileType::RegularFile => kinds.file(path.clone(), name.clone(), &stat()?),
-        FileType::Symlink => {
-            let target = readlinkat(directory, name.as_bytes(), Vec::new()).map_err(failed)?;
-            Node::symlink(kinds.symlink.clone(), target.into_bytes())
-        }
+        FileType::Symlink => kinds.symlink(open, directory, name.as_bytes())?,
         FileType::Directory => Node::directory(kinds.executable.clone()),
-        other => return Err(special(entry_path(), other)),
+        FileType::RegularFile | FileType::Unknown => {
+            let stat = statat(open, name.as_bytes(), AtFlags::SYMLINK_NOFOLLOW);
+            let stat = stat.map_err(|errno| {
+                ScanError::reading(entry_path(directory, name.as_bytes()), errno.into())
+            })?;
+            kinds.node(open, directory, &name, &stat)?
+        }
+        other => return Err(special(entry_path(directory, name.as_bytes()), other)),
     };
     Ok((name, node))
 }
 
-/// The node of a path; a directory is empty yet.
-fn look_at(path: &Path, kinds: &Kinds) -> Result<Node, ScanError> {
-    let failed = |error| ScanError::reading(path, error);
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+/// The node of the path `below` a base; a directory is empty yet.
+fn look_at(base: &Base, below: &Path, kinds: &Kinds) -> Result<Node, ScanError> {
+    let (inner, name) = match (below.parent(), below.file_name()) {
+        (Some(parent), Some(name)) => (parent, name.as_bytes()),
+        _ => (Path::new(""), below.as_os_str().as_bytes()),
     };
-    let stat =
-        statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| failed(errno.into()))?;
-    Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {
-            let name = Name::new(path.file_name().unwrap_or_default().as_bytes())
-                .map_err(|error| unfit(path.into(), error))?;
-            kinds.file(Arc::new(parent.into()), name, &stat)
-        }
-        FileType::Symlink => {
-            let target = fs::read_link(path).map_err(failed)?;
-            let target = target.into_os_string().into_vec();
-            Node::symlink(kinds.symlink.clone(), target)
-        }
-        FileType::Directory => Node::directory(kinds.executable.clone()),
-        other => return Err(special(path.into(), other)),
-    })
+    let directory = Arc::new(base.directory().inner(inner));
+    let opened;
+    let open = if inner.as_os_str().is_empty() {
+        base.as_fd()
+    } else {
+        opened = directory.open(base)?;
+        opened.as_fd()
+    };
+    let stat = statat(open, name, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|errno| ScanError::reading(entry_path(&directory, name), errno.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Ok(Node::directory(kinds.executable.clone()));
+    }
+    let name = Name::new(name).map_err(|error| unfit(entry_path(&directory, name), error))?;
+    kinds.node(open, &directory, &name, &stat)
 }
 
 /// The metadata that a NAR leaves to a file: its type, and whether it can be executed.
@@ -310,7 +383,37 @@ impl Kinds {
         }
     }
 
-    fn file(&self, directory: Arc<PathBuf>, name: Name, stat: &Stat) -> Node {
+    /// The node of what `stat` tells, which has `name` in `directory`, which is `open`. A
+    /// directory is empty yet.
+    fn node(
+        &self,
+        open: BorrowedFd<'_>,
+        directory: &Arc<HostDirectory>,
+        name: &Name,
+        stat: &Stat,
+    ) -> Result<Node, ScanError> {
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(self.file(directory.clone(), name.clone(), stat)),
+            FileType::Symlink => self.symlink(open, directory, name.as_bytes()),
+            FileType::Directory => Ok(Node::directory(self.executable.clone())),
+            other => Err(special(entry_path(directory, name.as_bytes()), other)),
+        }
+    }
+
+    fn symlink(
+        &self,
+        open: BorrowedFd<'_>,
+        directory: &HostDirectory,
+        name: &[u8],
+    ) -> Result<Node, ScanError> {
+        let target = readlinkat(open, name, Vec::new()).map_err(|errno| {
+            let path = entry_path(directory, name);
+            obstacle(open, name, FileType::Symlink, errno, path)
+        })?;
+        Ok(Node::symlink(self.symlink.clone(), target.into_bytes()))
+    }
+
+    fn file(&self, directory: Arc<HostDirectory>, name: Name, stat: &Stat) -> Node {
         let is_executable = stat.st_mode & 0o100 != 0; // as Nix's archive.cc decides
         let metadata = if is_executable {
             &self.executable
@@ -324,24 +427,16 @@ impl Kinds {
 }
 
 fn special(path: PathBuf, file_type: FileType) -> ScanError {
-    ScanError::Special {
-        path,
-        kind: match file_type {
-            FileType::Fifo => "a FIFO",
-            FileType::Socket => "a socket",
-            FileType::BlockDevice => "a block device",
-            FileType::CharacterDevice => "a character device",
-            _ => "of a type that is unknown",
-        },
-    }
+    let kind = kind(file_type);
+    ScanError::Special { path, kind }
 }
 
 fn unfit(path: PathBuf, source: NameError) -> ScanError {
     ScanError::Name { path, source }
 }
 
-fn entry_path(directory: &Path, name: &[u8]) -> PathBuf {
-    directory.join(OsStr::from_bytes(name))
+fn entry_path(directory: &HostDirectory, name: &[u8]) -> PathBuf {
+    directory.path().join(OsStr::from_bytes(name))
 }
 
 /// Keeps the error whose path comes first, so that the report does not hang on the
@@ -360,12 +455,13 @@ impl ScanError {
             Self::Denied { path }
             | Self::Read { path, .. }
             | Self::Special { path, .. }
-            | Self::Name { path, .. } => path,
+            | Self::Name { path, .. }
+            | Self::LeadsOut { path, .. }
+            | Self::Changed(ChangedError { path, .. }) => path,
         }
     }
 
-    fn reading(path: &Path, source: io::Error) -> Self {
-        let path = path.into();
+    fn reading(path: PathBuf, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::Denied { path },
             _ => Self::Read { path, source },
@@ -373,8 +469,18 @@ impl ScanError {
     }
 }
 
+impl From<Obstacle> for ScanError {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::System { path, errno } => Self::reading(path, errno.into()),
+            Obstacle::Changed(changed) => changed.into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
 
@@ -466,14 +572,15 @@ mod tests {
     #[test]
     fn trees_come_in_the_order_of_their_paths() {
         let temporary = temporary();
-        let tops = ["b", "a", "c"].map(|name| temporary.path().join(name));
+        let tops = ["b", "a", "c"].map(PathBuf::from);
         for (entries, top) in tops.iter().enumerate() {
-            fs::create_dir_all(top.join("sub")).unwrap();
+            let sub = temporary.path().join(top).join("sub");
+            fs::create_dir_all(&sub).unwrap();
             for entry in 0..entries {
-                fs::write(top.join("sub").join(entry.to_string()), "").unwrap();
+                fs::write(sub.join(entry.to_string()), "").unwrap();
             }
         }
-        let trees = scan_all(&tops, MTIME).unwrap();
+        let trees = scan_all(temporary.path(), &tops, MTIME).unwrap();
         let sizes: Vec<_> = trees.iter().map(Tree::len).collect();
         assert_eq!(sizes, [2, 3, 4]);
     }

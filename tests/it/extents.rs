@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use nix2image::ext4::Options;
-use nix2image::source::{HostFile, Origin, Source};
+use nix2image::source::{HostDirectory, HostFile, Origin, Source};
 use nix2image::sparse;
 use nix2image::tree::{Kind, Node, Tree};
 use rustix::fs::{SeekFrom, seek};
@@ -165,7 +165,7 @@ fn extent_trees_of_depth_3() {
             .unwrap();
     }
     let origin = Origin::HostFile(HostFile {
-        directory: Arc::new(host.path().into()),
+        directory: Arc::new(HostDirectory::new(host.path())),
         name: name("host"),
     });
     let source = Source {
@@ -265,7 +265,7 @@ fn hosted(directory: &Path, with_holes: bool) -> Tree {
         let is_full = host.metadata().unwrap().blocks() * 512 >= bytes.len() as u64;
         assert_eq!(is_full, !with_holes || called == "no hole", "{called}");
         let origin = Origin::HostFile(HostFile {
-            directory: Arc::new(directory.into()),
+            directory: Arc::new(HostDirectory::new(directory)),
             name: name(called),
         });
         let node = Node::file(metadata(0o644), Source::new(bytes.len() as u64, origin));

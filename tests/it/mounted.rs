@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use nix2image::ext4::lay_out;
-use nix2image::source::{Container, HostFile, Origin, Source};
+use nix2image::source::{Container, HostDirectory, HostFile, Origin, Source};
 use nix2image::tree::{Node, Timestamp, Tree};
 
 use crate::support::command::run;
@@ -256,7 +256,7 @@ fn numbered(directory: &Path, called: &str, length: u64) -> Node {
         file.write_all_at(&(at + 1).to_le_bytes(), at).unwrap();
     }
     let origin = Origin::HostFile(HostFile {
-        directory: std::sync::Arc::new(directory.into()),
+        directory: std::sync::Arc::new(HostDirectory::new(directory)),
         name: name(called),
     });
     Node::file(metadata(0o644), Source::new(length, origin))

@@ -54,6 +54,11 @@ impl CompressedQcow2 {
         self.clusters.size()
     }
 
+    /// Bytes of the image that are not holes.
+    pub(in crate::image) fn covered(&self) -> u64 {
+        self.clusters.covered()
+    }
+
     /// Writes the image into `file`, and shows what is marked in it to `watch`. `finish`
     /// gives what is late, or says why there shall be no image.
     pub(in crate::image) fn write_watched<E: From<WriteError>>(

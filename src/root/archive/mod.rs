@@ -27,6 +27,7 @@ use tar::EntryType;
 
 use self::entries::{Entries, Entry};
 use crate::source::{Container, Origin, Source};
+use crate::store::host_file;
 use crate::tree::{
     DeviceNumber, Kind, Metadata, Name, NameError, Node, NodeId, Timestamp, Tree, Xattrs,
 };
@@ -175,9 +176,12 @@ pub(super) fn unpack(path: &Path, mtime: Timestamp) -> Result<Unpacked, ArchiveE
         offset,
         fault,
     };
-    let (file, length) = open(path).map_err(|source| error(0, None, ArchiveFault::Read(source)))?;
+    let unreadable = |source| error(0, None, ArchiveFault::Read(source));
+    let host_file = host_file(path).map_err(|fault| unreadable(io::Error::other(fault)))?;
+    let container = Container::host(host_file);
+    let (file, length) = container.with_file(again).map_err(unreadable)?;
     let mut entries = Entries::new(io::BufReader::new(file), length);
-    let mut unpacking = Unpacking::new(Container::at(path), mtime);
+    let mut unpacking = Unpacking::new(container, mtime);
     loop {
         let entry = match entries.next() {
             Ok(Some(entry)) => entry,
@@ -191,13 +195,13 @@ pub(super) fn unpack(path: &Path, mtime: Timestamp) -> Result<Unpacked, ArchiveE
     Ok(unpacking.unpacked)
 }
 
-fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = File::open(path)?;
+/// The file once more, and its length.
+fn again(file: &File) -> io::Result<(File, u64)> {
     let stat = file.metadata()?;
     if stat.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    Ok((file, stat.len()))
+    Ok((file.try_clone()?, stat.len()))
 }
 
 /// A tree that grows by entries.

@@ -1,9 +1,9 @@
-use std::path::PathBuf;
+use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::source::{HostFile, Origin};
+use crate::source::{HostDirectory, HostFile, Origin};
 use crate::store::nar::samples::{make, samples};
 use crate::store::{Input, Member, scan};
 use crate::tree::Timestamp;
@@ -121,7 +121,7 @@ fn moved(tree: &Tree, origin: Origin) -> Source {
 #[test]
 fn what_is_not_copied_is_read_and_an_error_of_that_is_told() {
     let host_file = HostFile {
-        directory: PathBuf::from("/no/where").into(),
+        directory: HostDirectory::new(Path::new("/no/where")).into(),
         name: Name::new("file").unwrap(),
     };
     let (closure, tree, mut watch) = watched(b"content");
