@@ -46,4 +46,5 @@ mod refused;
 mod sharing;
 mod sizes;
 mod support;
+mod survival;
 mod tar;

@@ -14,6 +14,7 @@ use super::temporary;
 /// A build directory, as Nix prepares one, with a directory for the output.
 pub(crate) struct Direct {
     directory: TempDir,
+    output_directory: PathBuf,
 }
 
 impl Direct {
@@ -49,15 +50,32 @@ impl Direct {
     #[track_caller]
     fn with_attributes(mut attributes: Value) -> Self {
         let directory = temporary::directory();
-        fs::create_dir(directory.path().join("store")).unwrap();
-        attributes["outputs"] = json!({ "out": directory.path().join("store/out") });
+        let output_directory = directory.path().join("store");
+        fs::create_dir(&output_directory).unwrap();
+        attributes["outputs"] = json!({ "out": output_directory.join("out") });
         attributes["nix2image"]["version"] = json!(1);
         fs::write(directory.path().join(".attrs.json"), attributes.to_string()).unwrap();
-        Self { directory }
+        Self {
+            directory,
+            output_directory,
+        }
+    }
+
+    /// The same, with its output in `directory`, which is empty.
+    #[track_caller]
+    pub(crate) fn with_output_in(self, directory: &Path) -> Self {
+        let attributes = self.directory.path().join(".attrs.json");
+        let mut json: Value = serde_json::from_slice(&fs::read(&attributes).unwrap()).unwrap();
+        json["outputs"]["out"] = json!(directory.join("out"));
+        fs::write(&attributes, json.to_string()).unwrap();
+        Self {
+            output_directory: directory.into(),
+            ..self
+        }
     }
 
     pub(crate) fn out(&self) -> PathBuf {
-        self.directory.path().join("store/out")
+        self.output_directory.join("out")
     }
 
     /// The builder behind the command `before`, with no environment but its own.
@@ -90,7 +108,8 @@ impl Direct {
         self.builder_in_mount_namespace(store, &["setpriv", without])
     }
 
-    fn builder_in_mount_namespace(&self, store: &Path, before: &[&str]) -> Command {
+    /// The builder behind the command `before`, which sees `store` as `/nix/store`.
+    pub(crate) fn builder_in_mount_namespace(&self, store: &Path, before: &[&str]) -> Command {
         const SCRIPT: &str = r#"mount --bind "$0" /nix/store; exec "$@""#;
         let store = store.to_str().expect("the tests' own paths are text");
         let unshare = ["unshare", "--mount", "--propagation", "private"];
@@ -101,7 +120,7 @@ impl Direct {
     /// Nothing is where the output would be, nor beside it.
     #[track_caller]
     pub(crate) fn left_nothing(&self) -> bool {
-        let mut names = fs::read_dir(self.directory.path().join("store")).unwrap();
+        let mut names = fs::read_dir(&self.output_directory).unwrap();
         names.next().is_none()
     }
 }

@@ -42,6 +42,13 @@ impl Mounted {
         Self::mount("tmpfs", "mode=0755", Path::new("tmpfs"))
     }
 
+    /// Mounts an empty filesystem in memory that has room for so many `bytes`.
+    #[track_caller]
+    pub(crate) fn tmpfs_of(bytes: u64) -> Self {
+        let options = format!("mode=0755,size={bytes}");
+        Self::mount("tmpfs", &options, Path::new("tmpfs"))
+    }
+
     /// Mounts the directories `lower` and `upper` of `layers`, one over the other;
     /// `work` is the kernel's own.
     #[track_caller]

@@ -1,0 +1,102 @@
+//! What happens to a build: a full disk, a store that fails or changes, signals, limits. Each time
+//! there is an image, or one line that names the cause, and nothing at `$out` or beside it.
+
+mod changes;
+mod full_disk;
+mod hostile;
+mod limits;
+mod output;
+mod read_errors;
+mod served;
+mod signals;
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use nix2image::store::nar::nar_hash;
+use serde_json::{Value, json};
+
+use crate::support::direct::{Direct, FakeStore};
+use crate::support::nix::PathInfo;
+use crate::support::sample::noise;
+
+/// The message of a build that failed with `code` and left nothing.
+#[track_caller]
+fn failure(derivation: &Direct, output: &Output, code: i32) -> String {
+    let stderr = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(derivation.left_nothing(), "{stderr}");
+    let errors: Vec<_> = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("nix2image: error: "))
+        .collect();
+    let [message] = errors[..] else {
+        panic!("{stderr}")
+    };
+    assert!(stderr.ends_with(&format!("{message}\n")), "{stderr}");
+    message.to_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The bytes of the image that a build made; nothing stands beside it.
+#[track_caller]
+fn image(derivation: &Direct, output: &Output) -> Vec<u8> {
+    assert!(output.status.success(), "{}", stderr(output));
+    let out = derivation.out();
+    let names = fs::read_dir(out.parent().unwrap()).unwrap();
+    assert_eq!(names.count(), 1);
+    fs::read(out).unwrap()
+}
+
+/// What Nix would know of the path of `store`.
+#[track_caller]
+fn known(store: &FakeStore) -> PathInfo {
+    let (hash, size) = nar_hash(&store.path()).unwrap();
+    PathInfo {
+        nar_hash: hash.to_hex(),
+        nar_size: size,
+        ..FakeStore::info()
+    }
+}
+
+/// A store path of some MiB: large files, each there twice, and small ones in directories.
+fn some_store() -> FakeStore {
+    let store = FakeStore::new();
+    fill(&store.path(), 4);
+    store
+}
+
+/// `large` files of 1 MiB, every other equal to the one before, and small ones in directories.
+fn fill(top: &Path, large: u64) {
+    for number in 0..large {
+        fs::write(
+            top.join(format!("large{number}")),
+            noise(1 << 20, number / 2 + 1),
+        )
+        .unwrap();
+    }
+    for directory in 0..20 {
+        let directory = top.join(format!("directory{directory}"));
+        fs::create_dir(&directory).unwrap();
+        for number in 0..10 {
+            fs::write(
+                directory.join(number.to_string()),
+                noise(1000, number + 100),
+            )
+            .unwrap();
+        }
+    }
+}
+
+/// Attributes for each way in which an image is written.
+fn ways() -> [(&'static str, Value); 3] {
+    [
+        ("raw", json!({})),
+        ("zstd", json!({ "compression": "zstd" })),
+        ("qcow2", json!({ "container": "qcow2-compressed" })),
+    ]
+}
