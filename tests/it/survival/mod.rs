@@ -46,6 +46,12 @@ fn stderr(output: &Output) -> String {
 #[track_caller]
 fn image(derivation: &Direct, output: &Output) -> Vec<u8> {
     assert!(output.status.success(), "{}", stderr(output));
+    what_is_there(derivation)
+}
+
+/// The bytes at the output of a build; nothing stands beside it.
+#[track_caller]
+fn what_is_there(derivation: &Direct) -> Vec<u8> {
     let out = derivation.out();
     let names = fs::read_dir(out.parent().unwrap()).unwrap();
     assert_eq!(names.count(), 1);
