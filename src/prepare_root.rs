@@ -15,6 +15,7 @@
 //! end, the one that an image would have.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 
 use crate::directory::{Directory, DirectoryError, Ownership};
@@ -88,6 +89,11 @@ pub enum PrepareRootError {
         /// The path.
         path: StorePath,
     },
+    /// There is no thread for the writing.
+    #[error(
+        "cannot start a thread to write store paths; allow more processes (`ulimit -u`) or memory (`ulimit -v`)"
+    )]
+    Thread(#[source] io::Error),
     /// Somebody asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Stopped),

@@ -84,7 +84,11 @@ pub(super) fn channel(state: &Path) -> Result<Option<StorePath>, InstallError> {
 pub(super) fn wait(child: Child, job: &Job, stop: impl FnOnce()) -> io::Result<Output> {
     let (tell, told) = mpsc::channel();
     // Nobody listens only after a panic.
-    thread::spawn(move || drop(tell.send(child.wait_with_output())));
+    let wait = move || drop(tell.send(child.wait_with_output()));
+    if let Err(error) = thread::Builder::new().spawn(wait) {
+        stop();
+        return Err(error);
+    }
     let mut stop = Some(stop);
     loop {
         match told.recv_timeout(PATIENCE) {

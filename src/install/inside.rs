@@ -125,7 +125,8 @@ fn provide_and_run(
     files.provide()?;
     root.become_root()
         .map_err(InsideError::of("change the root to", &order.root))?;
-    end_with(lifeline, Arc::clone(files));
+    end_with(lifeline, Arc::clone(files))
+        .map_err(InsideError::of("start a thread in", &order.root))?;
 
     if order.entry.activate && fs::exists(ACTIVATE).unwrap_or(false) {
         let mut activate = program(OsStr::new(ACTIVATE));
@@ -141,13 +142,14 @@ fn provide_and_run(
 }
 
 /// Ends this process, and hence all in its namespace, when the lifeline ends.
-fn end_with(mut lifeline: File, files: Arc<Files>) {
-    thread::spawn(move || {
+fn end_with(mut lifeline: File, files: Arc<Files>) -> io::Result<()> {
+    let end = move || {
         // Nobody writes: whatever this reads is the end.
         let _ = lifeline.read(&mut [0]);
         files.remove();
         process::exit(1);
-    });
+    };
+    thread::Builder::new().spawn(end).map(drop)
 }
 
 /// A program of the system, with a clean environment.

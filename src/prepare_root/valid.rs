@@ -85,8 +85,8 @@ impl Paths<'_> {
         thread::scope(|scope| {
             for _ in 0..rayon::current_num_threads().min(missing.len()) {
                 let done = done.clone();
-                scope.spawn(|| {
-                    let done = done;
+                let (next, stop) = (&next, &stop);
+                let write = move || {
                     while !stop.load(Ordering::Relaxed) {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(path) = missing.get(index) else {
@@ -99,7 +99,11 @@ impl Paths<'_> {
                             break;
                         }
                     }
-                });
+                };
+                if let Err(error) = thread::Builder::new().spawn_scoped(scope, write) {
+                    stop.store(true, Ordering::Relaxed);
+                    return Err(PrepareRootError::Thread(error));
+                }
             }
             drop(done);
             let registered = self.register(&written, database, valid);

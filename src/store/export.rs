@@ -114,6 +114,14 @@ pub enum ExportError {
         /// The system's reason.
         source: io::Error,
     },
+    /// There is no thread for the unpacking.
+    #[error("cannot start a thread to unpack the export {}; allow more processes (`ulimit -u`) or memory (`ulimit -v`)", path.display())]
+    Thread {
+        /// The export.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -216,14 +224,19 @@ fn unpack(
         empty.send(buffer).expect("the receiver is at hand");
     }
     thread::scope(|scope| {
-        let writer = scope.spawn(move || {
+        let write = move || {
             for (buffer, filled) in to_write {
                 let buffer: Vec<u8> = buffer;
                 to.write_all(&buffer[..filled])?;
                 empty.send(buffer).ok(); // nobody waits for it at the end
             }
             Ok(())
-        });
+        };
+        let writer = thread::Builder::new().spawn_scoped(scope, write);
+        let writer = writer.map_err(|source| ExportError::Thread {
+            path: path.into(),
+            source,
+        })?;
         let unpacked = decompress(path, from, interrupt, &to_fill, full);
         let written = writer.join().unwrap_or_else(|panic| resume_unwind(panic));
         unpacked?;
