@@ -3,15 +3,18 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use nix2image::install::ENTER_COMMAND;
 use nix2image::prepare_root::PrepareRoot;
 use nix2image::store::{Form, StorePath, StorePathError};
 use nix2image::tree::Timestamp;
 
+mod inspect;
 mod install;
 mod manual;
 
+pub(crate) use inspect::{InspectArguments, Look, VerifyArguments};
 pub(crate) use install::{InstallArguments, Installing};
 pub(crate) use manual::write as write_manual;
 
@@ -54,6 +57,17 @@ pub(crate) enum Command {
     /// The root is prepared, and the system installs its boot loader. Only root can do that.
     /// docs/install.md says more.
     Install(InstallArguments),
+    /// Look into an image: what it is wrapped in, its partitions, its filesystems, its files.
+    ///
+    /// Images are raw, or in zstd, qcow2 or VHD; filesystems are ext4 and FAT. Nothing is
+    /// mounted, and nobody need be root. docs/inspect.md says more.
+    Inspect(InspectArguments),
+    /// Compare the store paths in an image with its own database and registration.
+    ///
+    /// Each path is hashed, on all threads, and what is missing, extra or changed is listed.
+    /// Exit codes: 0 if all is right, 1 if not, 2 if there is nothing to compare with.
+    /// docs/inspect.md says more.
+    Verify(VerifyArguments),
     /// Write manual pages and shell completions below PREFIX, as a package installs them.
     Manual {
         /// What has `share`.
@@ -122,7 +136,16 @@ impl Arguments {
         {
             words.insert(1, command.into());
         }
-        Self::parse_from(words)
+        let arguments = Self::parse_from(words);
+        match &arguments.command {
+            Some(Command::Inspect(inspect)) if inspect.contradicts_itself() => Self::command()
+                .error(
+                    ErrorKind::ArgumentConflict,
+                    "--json is for what inspect itself and ls say; cat writes the file's bytes",
+                )
+                .exit(),
+            _ => arguments,
+        }
     }
 }
 

@@ -25,7 +25,8 @@
 //! 5. [`image`] writes pieces, in a container if asked to, and knows nothing of what they
 //!    mean. Who must know a hash watches it.
 //!
-//! [`build`] strings them together; `main.rs` is the process around it.
+//! [`build`] strings them together; `main.rs` is the process around it. [`inspect`] looks into an
+//! image that is there, and [`verify`] compares it with what it says of itself.
 
 pub mod attrs;
 pub mod boot;
@@ -37,6 +38,7 @@ pub mod error;
 pub mod ext4;
 pub mod fat;
 pub mod image;
+pub mod inspect;
 pub mod install;
 pub mod job;
 pub mod prepare_root;
@@ -50,3 +52,4 @@ pub mod spec;
 pub mod store;
 pub mod tar;
 pub mod tree;
+pub mod verify;

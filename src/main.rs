@@ -3,7 +3,8 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,20 +13,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use nix2image::attrs::{Attrs, AttrsError, Places};
 use nix2image::build::{BuildError, build};
 use nix2image::error::Chain;
+use nix2image::inspect::{Image, InspectError, Listing, json};
 use nix2image::install::{self, Ending, InstallError};
 use nix2image::job::Job;
 use nix2image::prepare_root::{PrepareRootError, prepare_root};
 use nix2image::progress::{Listener, Progress};
 use nix2image::spec::{Spec, SpecError};
 use nix2image::tree::Timestamp;
+use nix2image::verify::{VerifyError, verify};
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 mod cli;
 
 use cli::{
-    ArgumentError, Arguments, Command, InstallArguments, Installing, PrepareRootArguments, Volume,
-    write_manual,
+    ArgumentError, Arguments, Command, InspectArguments, InstallArguments, Installing, Look,
+    PrepareRootArguments, VerifyArguments, Volume, write_manual,
 };
 
 /// Trees of many files are made of small allocations, on all threads.
@@ -61,7 +64,16 @@ enum Failure {
     PrepareRoot(#[from] Box<PrepareRootError>),
     #[error(transparent)]
     Install(#[from] InstallError),
+    #[error(transparent)]
+    Inspect(#[from] Box<InspectError>),
+    #[error(transparent)]
+    Verify(#[from] Box<VerifyError>),
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
 }
+
+/// The exit code that a shell gives to who was ended by SIGPIPE.
+const BROKEN_PIPE: u8 = 128 + 13;
 
 /// Bytes of stack of each thread: the walk through an image descends with its
 /// directories.
@@ -74,10 +86,14 @@ fn main() -> ExitCode {
         Some(Command::PrepareRoot(arguments)) => prepare(arguments, volume),
         Some(Command::Install(arguments)) => install(arguments, volume),
         Some(Command::Manual { prefix }) => manual(prefix),
+        Some(Command::Inspect(arguments)) => inspect(arguments),
+        Some(Command::Verify(arguments)) => verify_image(&arguments),
         Some(Command::EnterRoot { order }) => Ok(install::serve(&order)),
     };
     match done {
         Ok(exit_code) => exit_code,
+        // Who reads no further, as `head` does, is told nothing.
+        Err(failure) if failure.is_broken_pipe() => ExitCode::from(BROKEN_PIPE),
         Err(failure) => {
             // Without standard error, the exit code is left.
             let _ = writeln!(io::stderr(), "nix2image: error: {}", Chain(&failure));
@@ -136,6 +152,51 @@ fn manual(prefix: PathBuf) -> Result<ExitCode, Failure> {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(source) => Err(Failure::Manual { prefix, source }),
     }
+}
+
+fn inspect(arguments: InspectArguments) -> Result<ExitCode, Failure> {
+    // Signals end the process: it leaves nothing, its temporary file has no name.
+    let image = Image::open(&arguments.image, &Job::default()).map_err(Box::new)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match arguments.look {
+        None if arguments.json => writeln!(out, "{:#}", json::image(&image)),
+        None => write!(out, "{image}"),
+        Some(Look::Ls { at, json, path }) => {
+            let entries = image
+                .list(at.partition, path.as_bytes())
+                .map_err(Box::new)?;
+            if json || arguments.json {
+                writeln!(out, "{:#}", json::listing(&entries))
+            } else {
+                write!(out, "{}", Listing(&entries))
+            }
+        }
+        Some(Look::Cat { at, path }) => {
+            let copied = image.copy(at.partition, path.as_bytes(), &mut out);
+            copied.map_err(Box::new)?;
+            Ok(())
+        }
+    };
+    written
+        .and_then(|()| out.flush())
+        .map_err(Failure::Output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify_image(arguments: &VerifyArguments) -> Result<ExitCode, Failure> {
+    start_threads()?;
+    let job = job_until_signals()?;
+    let found = verify(&arguments.image, arguments.at.partition, &job).map_err(Box::new)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = if arguments.json {
+        writeln!(out, "{:#}", found.to_json())
+    } else {
+        write!(out, "{found}")
+    };
+    written
+        .and_then(|()| out.flush())
+        .map_err(Failure::Output)?;
+    Ok(ExitCode::from(u8::from(!found.findings.is_empty())))
 }
 
 /// A program's exit code, or what a shell makes of the signal that ended it.
@@ -213,13 +274,26 @@ impl Failure {
             Self::Build(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::PrepareRoot(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::Install(error) if error.is_of_the_request() => ExitCode::from(2),
+            Self::Inspect(error) if error.is_of_the_request() => ExitCode::from(2),
+            Self::Verify(error) if error.is_of_the_request() => ExitCode::from(2),
             Self::WorkingDirectory(_)
             | Self::Threads(_)
             | Self::Manual { .. }
             | Self::Signals(_)
             | Self::Build(_)
             | Self::PrepareRoot(_)
-            | Self::Install(_) => ExitCode::from(1),
+            | Self::Install(_)
+            | Self::Inspect(_)
+            | Self::Verify(_)
+            | Self::Output(_) => ExitCode::from(1),
+        }
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        match self {
+            Self::Inspect(error) => error.is_broken_pipe(),
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::nar;
 
 const PLACE: Place = Place {
     start: 0,
@@ -184,6 +185,6 @@ fn an_interrupt_ends_the_check() {
             PLACE,
             &job
         ),
-        Err(SelfCheckError::Stopped(_))
+        Err(SelfCheckError::Path(WalkError::Stopped(_)))
     ));
 }

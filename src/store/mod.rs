@@ -35,7 +35,9 @@ pub use graph::{Graph, GraphError};
 pub use hash::{NarHash, NarHashError};
 pub use input::{Content, Input, Member, NarDigest};
 pub use path::{STORE_DIRECTORY, StorePath, StorePathError};
-pub use registration::{REGISTRATION_NAME, registration};
+pub use registration::{
+    REGISTRATION_NAME, RegistrationError, RegistrationFault, parse_registration, registration,
+};
 pub use scan::{ScanError, scan, scan_closure};
 pub(crate) use scan::{host_file, real_way};
 pub use spool::SpoolError;

@@ -1,6 +1,8 @@
 //! The registration: a closure as text for `nix-store --load-db`.
 
-use super::ValidPath;
+use std::collections::BTreeMap;
+
+use super::{NarHash, StorePath, StorePathError, ValidPath};
 
 /// The name of the file that holds it, in an image and beside one.
 pub const REGISTRATION_NAME: &str = "nix-path-registration";
@@ -26,6 +28,129 @@ fn lines(valid: &ValidPath) -> impl Iterator<Item = String> {
     .into_iter()
     .chain(valid.references.iter().map(ToString::to_string))
     .map(|line| line + "\n")
+}
+
+/// A registration that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the registration")]
+pub struct RegistrationError {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    #[source]
+    pub fault: RegistrationFault,
+}
+
+/// What may be wrong with a line of a registration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationFault {
+    /// It is no text.
+    #[error("it is not UTF-8")]
+    NoText,
+    /// It is missing.
+    #[error("there should be {what}, and nothing is there")]
+    Missing {
+        /// What belongs there.
+        what: &'static str,
+    },
+    /// It is something else.
+    #[error("{found:?} is no {what}")]
+    Other {
+        /// What belongs there.
+        what: &'static str,
+        /// The line.
+        found: String,
+    },
+    /// It should name a store path.
+    #[error(transparent)]
+    Path(#[from] StorePathError),
+    /// A path that is registered before.
+    #[error("{path} is registered once more")]
+    Again {
+        /// The path.
+        path: StorePath,
+    },
+}
+
+/// The paths that a registration makes valid, by path; derivers are dropped.
+pub fn parse_registration(
+    bytes: &[u8],
+) -> Result<BTreeMap<StorePath, ValidPath>, RegistrationError> {
+    let mut lines = Lines {
+        left: bytes,
+        line: 0,
+    };
+    let mut paths = BTreeMap::new();
+    while !lines.left.is_empty() {
+        let valid = lines.valid_path().map_err(|fault| RegistrationError {
+            line: lines.line,
+            fault,
+        })?;
+        let path = valid.path.clone();
+        if paths.insert(path.clone(), valid).is_some() {
+            return Err(RegistrationError {
+                line: lines.line,
+                fault: RegistrationFault::Again { path },
+            });
+        }
+    }
+    Ok(paths)
+}
+
+/// What is left of a registration.
+struct Lines<'a> {
+    left: &'a [u8],
+    /// The number of the line that was read last.
+    line: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn valid_path(&mut self) -> Result<ValidPath, RegistrationFault> {
+        let path = StorePath::parse(self.next("a store path")?)?;
+        let nar_hash = self.next_as("NAR hash of 64 hex digits", |text| {
+            format!("sha256:{text}").parse::<NarHash>().ok()
+        })?;
+        let nar_size = self.next_as("number of bytes", |text| text.parse().ok())?;
+        self.next("a deriver, or an empty line")?;
+        let count: u64 = self.next_as("number of references", |text| text.parse().ok())?;
+        let mut references = Vec::new();
+        for _ in 0..count {
+            references.push(StorePath::parse(self.next("a reference")?)?);
+        }
+        references.sort();
+        Ok(ValidPath {
+            path,
+            nar_hash,
+            nar_size,
+            references,
+            ca: None,
+        })
+    }
+
+    /// The next line, which should be `what`.
+    fn next(&mut self, what: &'static str) -> Result<&'a str, RegistrationFault> {
+        self.line += 1;
+        if self.left.is_empty() {
+            return Err(RegistrationFault::Missing { what });
+        }
+        let end = self.left.iter().position(|byte| *byte == b'\n');
+        let (line, left) = self.left.split_at(end.unwrap_or(self.left.len()));
+        self.left = left.strip_prefix(b"\n").unwrap_or_default();
+        str::from_utf8(line).map_err(|_| RegistrationFault::NoText)
+    }
+
+    /// The next line as a value, if it is `what`.
+    fn next_as<T>(
+        &mut self,
+        what: &'static str,
+        value: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, RegistrationFault> {
+        let line = self.next(what)?;
+        value(line).ok_or_else(|| RegistrationFault::Other {
+            what,
+            found: line.to_owned(),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -74,6 +199,44 @@ mod tests {
         nix_store(root.path(), "--load-db", &registration);
         let dumped = nix_store(root.path(), "--dump-db", b"");
         assert_eq!(String::from_utf8(dumped), String::from_utf8(registration));
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written() {
+        let expected: BTreeMap<_, _> = paths()
+            .into_iter()
+            .map(|valid| (valid.path.clone(), ValidPath { ca: None, ..valid }))
+            .collect();
+        assert_eq!(parse_registration(&registration(&paths())), Ok(expected));
+        assert_eq!(parse_registration(b""), Ok(BTreeMap::new()));
+    }
+
+    #[test]
+    fn what_is_no_registration_is_refused_with_the_line() {
+        let text = String::from_utf8(registration(&paths())).unwrap();
+        let refused = |text: &str| {
+            let error = parse_registration(text.as_bytes()).unwrap_err();
+            (error.line, error.fault.to_string())
+        };
+        let lines: Vec<_> = text.split_inclusive('\n').collect();
+        let with = |index: usize, line: &'static str| {
+            let mut lines = lines.clone();
+            lines[index] = line;
+            lines.concat()
+        };
+        assert_eq!(refused(&lines[..1].concat()).0, 2);
+        assert_eq!(refused(&lines[..6].concat()).0, 7);
+        assert_eq!(refused(&with(0, "/x\n")).0, 1);
+        let (line, fault) = refused(&with(1, "12\n"));
+        assert_eq!(line, 2);
+        assert_eq!(fault, "\"12\" is no NAR hash of 64 hex digits");
+        assert_eq!(refused(&with(2, "-1\n")).0, 3);
+        assert_eq!(refused(&with(4, "18446744073709551615\n")).0, 9);
+        assert_eq!(refused(&(text.clone() + &text)).0, 19);
+        assert_eq!(
+            parse_registration(b"\xff\n").unwrap_err().fault,
+            RegistrationFault::NoText
+        );
     }
 
     #[test]

@@ -1,26 +1,21 @@
 //! Containers, judged by QEMU: what is in them is the raw image, to the byte.
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use nix2image::ext4::{self, Options};
-use nix2image::image::{Contained, Container, Content, Identity, Piece, Pieces};
-use nix2image::image::{VhdForm, WriteError};
-use nix2image::job::Job;
+use nix2image::image::{Container, Content, Piece, Pieces, VhdForm};
 use nix2image::source::Source;
 use nix2image::tree::Tree;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::support::built::{self, digest};
 use crate::support::command::{output, run};
+use crate::support::contained::Written;
 use crate::support::direct::Direct;
 use crate::support::forms::Forms;
 use crate::support::nix::Nix;
 use crate::support::sample::{empty, everything, file, noise, put, tight};
-use crate::support::temporary;
 
 const QCOW2: Container = Container::Qcow2 { compressed: false };
 const COMPRESSED_QCOW2: Container = Container::Qcow2 { compressed: true };
@@ -38,38 +33,6 @@ const CONTAINERS: [(Container, &str, &str); 4] = [
     (FIXED_VHD, "vhd-fixed", "vpc"),
     (DYNAMIC_VHD, "vhd-dynamic", "vpc"),
 ];
-
-/// A file in a container, gone with this value.
-struct Written(TempDir);
-
-impl Written {
-    /// `pieces` in `container`, written by `threads` threads.
-    #[track_caller]
-    fn new(pieces: Pieces, container: Container, threads: usize) -> Self {
-        let written = Self(temporary::directory());
-        let image = Contained::new(pieces, container, Identity(*b"nix2image tests.")).unwrap();
-        let file = File::create_new(written.path()).unwrap();
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        let write = || image.write_watched::<WriteError>(&file, &(), || Ok(()), &Job::default());
-        pool.install(write).unwrap();
-        written
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("image")
-    }
-
-    fn bytes(&self) -> u64 {
-        self.path().metadata().unwrap().len()
-    }
-
-    fn allocated_bytes(&self) -> u64 {
-        self.path().metadata().unwrap().blocks() * 512
-    }
-}
 
 /// A tree with content that can be compressed and content that cannot, side by side.
 fn sample() -> Tree {

@@ -3,6 +3,7 @@
 pub(crate) mod bootable;
 pub(crate) mod built;
 pub(crate) mod command;
+pub(crate) mod contained;
 pub(crate) mod direct;
 pub(crate) mod disk;
 pub(crate) mod env;
@@ -12,7 +13,9 @@ pub(crate) mod firmware;
 pub(crate) mod forms;
 pub(crate) mod fsck;
 pub(crate) mod image;
+pub(crate) mod images;
 pub(crate) mod initrd;
+pub(crate) mod inspected;
 pub(crate) mod mount;
 pub(crate) mod nix;
 pub(crate) mod partitions;

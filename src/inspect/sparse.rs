@@ -2,19 +2,13 @@
 //! free.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use crate::image::PendingOutput;
 use crate::job::Job;
 
-/// Unpacks the image into an unnamed file beside it.
-pub(super) fn decompress(output: &PendingOutput, job: &Job) -> io::Result<File> {
-    let mut compressed = output.file();
-    compressed.rewind()?;
-    let mut unpacked = SparseWriter {
-        file: tempfile::tempfile_in(output.parent())?,
-        job,
-    };
+/// Unpacks what `compressed` is, with zstd, into `file`, which is empty; gives it back.
+pub(crate) fn unpack(compressed: impl Read, file: File, job: &Job) -> io::Result<File> {
+    let mut unpacked = SparseWriter { file, job };
     zstd::stream::copy_decode(compressed, &mut unpacked)?;
     unpacked.finish()
 }
@@ -52,18 +46,15 @@ impl Write for SparseWriter<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
-    fn a_decompressed_image_is_what_was_compressed() {
+    fn an_unpacked_image_is_what_was_compressed() {
         let mut image = vec![0; 1 << 20];
         image[300_000..300_100].fill(7);
-        let directory = tempfile::tempdir().unwrap();
-        let output = PendingOutput::begin(&directory.path().join("out")).unwrap();
-        zstd::stream::copy_encode(&image[..], output.file(), 3).unwrap();
-        let mut unpacked = decompress(&output, &Job::default()).unwrap();
+        let compressed = zstd::stream::encode_all(&image[..], 3).unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let mut unpacked = unpack(&compressed[..], file, &Job::default()).unwrap();
         let mut bytes = Vec::new();
         unpacked.rewind().unwrap();
         unpacked.read_to_end(&mut bytes).unwrap();
@@ -71,12 +62,11 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_ends_the_decompression() {
-        let directory = tempfile::tempdir().unwrap();
-        let output = PendingOutput::begin(&directory.path().join("out")).unwrap();
-        zstd::stream::copy_encode(&[0; 100][..], output.file(), 3).unwrap();
+    fn an_interrupt_ends_the_unpacking() {
+        let compressed = zstd::stream::encode_all(&[0; 100][..], 3).unwrap();
         let job = Job::default();
         job.stop();
-        assert!(decompress(&output, &job).is_err());
+        let file = tempfile::tempfile().unwrap();
+        assert!(unpack(&compressed[..], file, &job).is_err());
     }
 }

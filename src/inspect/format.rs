@@ -1,0 +1,177 @@
+//! What is read of structures on disk: those fields alone that somebody looks at.
+//!
+//! They are declared here once more, beside those that `ext4` and `image` write, so that a
+//! mistake there is no mistake here. Names are those of the documents:
+//! <https://www.kernel.org/doc/html/latest/filesystems/ext4/globals.html#super-block>,
+//! Microsoft's FAT specification of 2000, <https://www.qemu.org/docs/master/interop/qcow2.html>
+//! and Microsoft's "Virtual Hard Disk Image Format Specification" of 2006.
+
+use std::mem::offset_of;
+
+use zerocopy::big_endian::{U32 as Be32, U64 as Be64};
+use zerocopy::little_endian::{U16, U32};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// ext4: the superblock, 1024 bytes from the start of the filesystem.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct SuperBlock {
+    pub s_inodes_count: U32,
+    pub s_blocks_count_lo: U32,
+    _s_r_blocks_count_lo: U32,
+    pub s_free_blocks_count_lo: U32,
+
+    pub s_free_inodes_count: U32,
+    pub s_first_data_block: U32,
+    pub s_log_block_size: U32,
+    _s_log_cluster_size: U32,
+
+    pub s_blocks_per_group: U32,
+    _s_clusters_per_group: U32,
+    pub s_inodes_per_group: U32,
+    _s_mtime_to_s_magic: [u8; 12],
+
+    pub s_magic: U16,
+    _s_state_to_s_inode_size: [u8; 30],
+    pub s_inode_size: U16,
+    _s_block_group_nr: U16,
+    pub s_feature_compat: U32,
+
+    pub s_feature_incompat: U32,
+    pub s_feature_ro_compat: U32,
+    pub s_uuid: [u8; 16],
+    pub s_volume_name: [u8; 16],
+
+    _s_last_mounted_to_s_jnl_backup_type: [u8; 117],
+    pub s_jnl_backup_type: u8,
+    pub s_desc_size: U16,
+
+    _s_default_mount_opts_to_s_jnl_blocks: [u8; 12],
+    pub s_jnl_blocks: [U32; 17],
+
+    pub s_blocks_count_hi: U32,
+    _s_r_blocks_count_hi: U32,
+    pub s_free_blocks_count_hi: U32,
+    _s_min_extra_isize_to_end: [u8; 676],
+}
+
+const _: () = assert!(size_of::<SuperBlock>() == 1024);
+const _: () = assert!(offset_of!(SuperBlock, s_magic) == 0x38);
+const _: () = assert!(offset_of!(SuperBlock, s_inode_size) == 0x58);
+const _: () = assert!(offset_of!(SuperBlock, s_jnl_blocks) == 0x10C);
+const _: () = assert!(offset_of!(SuperBlock, s_blocks_count_hi) == 0x150);
+
+/// Where it lies.
+pub(super) const SUPER_BLOCK_OFFSET: u64 = 1024;
+/// `s_magic`.
+pub(super) const EXT4_MAGIC: u16 = 0xEF53;
+/// `s_jnl_backup_type`: `s_jnl_blocks` is a copy of the journal inode's `i_block` and size.
+pub(super) const JOURNAL_BACKUP_BLOCKS: u8 = 1;
+
+/// FAT: the boot sector.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct BootSector {
+    pub bs_jmp_boot: [u8; 3],
+    _bs_oem_name: [u8; 8],
+    pub bpb_byts_per_sec: U16,
+    pub bpb_sec_per_clus: u8,
+    pub bpb_rsvd_sec_cnt: U16,
+
+    pub bpb_num_fats: u8,
+    pub bpb_root_ent_cnt: U16,
+    pub bpb_tot_sec_16: U16,
+    pub bpb_media: u8,
+    pub bpb_fat_sz_16: U16,
+    _bpb_sec_per_trk_to_bpb_tot_sec_32: [u8; 8],
+
+    pub bpb_tot_sec_32: U32,
+    /// In FAT32 `bpb_fat_sz_32`.
+    pub bpb_fat_sz_32: U32,
+    _bpb_ext_flags_to_end: [u8; 470],
+    pub signature: [u8; 2],
+}
+
+const _: () = assert!(size_of::<BootSector>() == 512);
+const _: () = assert!(offset_of!(BootSector, bpb_media) == 21);
+const _: () = assert!(offset_of!(BootSector, bpb_fat_sz_32) == 36);
+
+/// `signature`: of a boot sector, and of a master boot record.
+pub(super) const BOOT_SIGNATURE: [u8; 2] = [0x55, 0xAA];
+
+/// qcow2: the start of the file.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Qcow2Header {
+    pub magic: Be32,
+    pub version: Be32,
+    pub backing_file_offset: Be64,
+
+    pub backing_file_size: Be32,
+    pub cluster_bits: Be32,
+    pub size: Be64,
+
+    pub crypt_method: Be32,
+    pub l1_size: Be32,
+    pub l1_table_offset: Be64,
+
+    _refcount_table_offset_to_snapshots_offset: [u8; 24],
+    /// From here on, of version 3 alone.
+    pub incompatible_features: Be64,
+}
+
+const _: () = assert!(offset_of!(Qcow2Header, l1_table_offset) == 40);
+const _: () = assert!(offset_of!(Qcow2Header, incompatible_features) == 72);
+
+/// `magic`: `QFI\xfb`.
+pub(super) const QCOW2_MAGIC: [u8; 4] = *b"QFI\xfb";
+
+/// VHD: "Hard Disk Footer".
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct VhdFooter {
+    pub cookie: [u8; 8],
+    _features: Be32,
+    _file_format_version: Be32,
+
+    pub data_offset: Be64,
+    _time_stamp_to_original_size: [u8; 24],
+
+    pub current_size: Be64,
+    _disk_geometry: [u8; 4],
+    pub disk_type: Be32,
+
+    pub checksum: Be32,
+    pub unique_id: [u8; 16],
+    _saved_state_to_end: [u8; 428],
+}
+
+const _: () = assert!(size_of::<VhdFooter>() == 512);
+const _: () = assert!(offset_of!(VhdFooter, current_size) == 48);
+const _: () = assert!(offset_of!(VhdFooter, checksum) == 64);
+
+/// VHD: "Dynamic Disk Header".
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct VhdHeader {
+    pub cookie: [u8; 8],
+    _data_offset: Be64,
+
+    pub table_offset: Be64,
+    _header_version: Be32,
+    pub max_table_entries: Be32,
+
+    pub block_size: Be32,
+    pub checksum: Be32,
+    _parent_unique_id_to_end: [u8; 984],
+}
+
+const _: () = assert!(size_of::<VhdHeader>() == 1024);
+const _: () = assert!(offset_of!(VhdHeader, checksum) == 36);
+
+/// `cookie` of a footer.
+pub(super) const VHD_FOOTER_COOKIE: [u8; 8] = *b"conectix";
+/// `cookie` of a dynamic header.
+pub(super) const VHD_HEADER_COOKIE: [u8; 8] = *b"cxsparse";
+/// The entry, in the block allocation table, of a block that is not in the file.
+pub(super) const VHD_NO_BLOCK: u32 = u32::MAX;
