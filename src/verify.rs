@@ -66,7 +66,7 @@ pub enum VerifyError {
     },
     /// It has a store and says nothing of it.
     #[error(
-        "the image has neither /nix/var/nix/db/db.sqlite nor /nix-path-registration: there is nothing to verify it against"
+        "the image has neither /nix/var/nix/db/db.sqlite nor a /nix-path-registration that is not empty: there is nothing to verify it against"
     )]
     NoRecords,
     /// Somebody asked to stop.

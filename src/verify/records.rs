@@ -169,7 +169,8 @@ fn database(
     Ok(Some(by_path.collect()))
 }
 
-/// What the registration says.
+/// What the registration says. An empty one says nothing: on SD cards whose root has a database
+/// it tells the first boot that it is the first.
 fn registration(
     files: &Ext4Files,
     job: &Job,
@@ -182,6 +183,9 @@ fn registration(
         text.extend_from_slice(bytes);
         Ok(())
     })?;
+    if text.is_empty() {
+        return Ok(None);
+    }
     Ok(Some(parse_registration(&text)?))
 }
 

@@ -169,13 +169,25 @@ fn a_registration_alone_and_a_database_alone_are_enough() {
 }
 
 #[test]
+fn an_empty_registration_which_sd_cards_have_says_nothing() {
+    let paths = closure();
+    let image = root_of(&paths);
+    debugfs(&image, "rm /nix-path-registration");
+    debugfs(&image, "write /dev/null /nix-path-registration");
+    let found = verified(&image);
+    assert_eq!(found["ok"], true, "{found}");
+    assert_eq!(found["registration"], false);
+    assert_eq!(found["right"], paths.len());
+}
+
+#[test]
 fn without_a_database_and_a_registration_there_is_nothing_to_verify_against() {
     let paths = closure();
     let refused = |image| refusal(&mut nix2image("verify", &built_of(&paths, image).out()), 2);
     assert_eq!(
         refused(json!({ "registration": false })),
-        "the image has neither /nix/var/nix/db/db.sqlite nor /nix-path-registration: there is \
-         nothing to verify it against"
+        "the image has neither /nix/var/nix/db/db.sqlite nor a /nix-path-registration that is not \
+         empty: there is nothing to verify it against"
     );
     assert_eq!(
         refused(json!({ "onlyStore": true })),
