@@ -20,9 +20,9 @@ const CHUNK: u64 = 1 << 18;
 /// Bytes of a file that is not read among its neighbours, but before smaller ones.
 const LARGE: u64 = 1 << 20;
 
-/// Lets equal files below `tops`, each of which has one name, be one file: the first of them,
-/// in the order of `tops` and of a walk over each, which has at most `most_names`. The next
-/// equal file then stays and takes the names of those after it. Empty files stay as they are.
+/// Lets [equal files](equal_files) below `tops`, each of which has one name, be one file: the
+/// first of them, in the order of `tops` and of a walk over each, which has at most
+/// `most_names`. The next equal file then stays and takes the names of those after it. Empty files stay as they are.
 ///
 /// The contents that are no longer in the tree are returned. Of several errors, the first in
 /// that order is reported. Once `stop` is set, no more is read and nothing becomes one.
@@ -36,16 +36,49 @@ pub fn deduplicate(
     most_names: u32,
     stop: &AtomicBool,
 ) -> Result<Vec<Source>, ReadError> {
-    let hashed = hash_all(tree, &alike(files(tree, tops)), stop)?;
-    if stop.load(Ordering::Relaxed) {
-        return Ok(Vec::new());
+    let mut replaced = Vec::new();
+    for group in equal_files(tree, tops, stop)? {
+        for names in group.chunks(most_names.max(1) as usize) {
+            replaced.extend(names[1..].iter().map(|file| (*file, names[0])));
+        }
     }
-    let removed = tree.replace(&duplicates(tree, hashed, most_names));
+    let removed = tree.replace(&replaced);
     let sources = removed.into_iter().filter_map(|node| match node.kind {
         Kind::File(source) => Some(source),
         _ => None,
     });
     Ok(sources.collect())
+}
+
+/// The files below `tops` that are equal, in groups of two and more, each in the order of
+/// `tops` and of a walk over each; a file with several names counts once, and an empty one
+/// never. Groups come in no order that means something, but always in the same.
+///
+/// Of several errors, the first in that order is reported. Once `stop` is set, no more is read
+/// and nothing is equal.
+///
+/// # Panics
+///
+/// If a file below `tops` is late.
+pub fn equal_files(
+    tree: &Tree,
+    tops: &[NodeId],
+    stop: &AtomicBool,
+) -> Result<Vec<Vec<NodeId>>, ReadError> {
+    let mut hashed = hash_all(tree, &alike(files(tree, tops)), stop)?;
+    if stop.load(Ordering::Relaxed) {
+        return Ok(Vec::new());
+    }
+    let key = |(hash, file): &Hashed| (*hash, file.length, file.mode, file.rank);
+    hashed.par_sort_unstable_by_key(key);
+    let equal = |(hash_a, a): &Hashed, (hash_b, b): &Hashed| {
+        (hash_a, a.length) == (hash_b, b.length)
+            && tree.node(a.node).metadata == tree.node(b.node).metadata
+    };
+    let groups = hashed.chunk_by(equal).filter(|group| group.len() > 1);
+    Ok(groups
+        .map(|group| group.iter().map(|(_, file)| file.node).collect())
+        .collect())
 }
 
 /// A regular file that may be equal to another.
@@ -61,19 +94,24 @@ struct File {
 /// A file and the hash of its content.
 type Hashed = ([u8; blake3::OUT_LEN], File);
 
-/// The files below `tops` that are not empty, in order. Depth costs no stack.
+/// The files below `tops` that are not empty, in order, each once. Depth costs no stack.
 fn files(tree: &Tree, tops: &[NodeId]) -> Vec<File> {
+    let mut is_known = vec![false; tree.len()];
     let mut files = Vec::new();
     let mut todo: Vec<NodeId> = tops.iter().rev().copied().collect();
     while let Some(id) = todo.pop() {
         let node = tree.node(id);
         match &node.kind {
-            Kind::File(source) if source.length > 0 => files.push(File {
-                length: source.length,
-                mode: node.metadata.mode,
-                rank: u32::try_from(files.len()).expect("nodes have numbers of 32 bits"),
-                node: id,
-            }),
+            Kind::File(source) if source.length > 0 => {
+                if !std::mem::replace(&mut is_known[id.index()], true) {
+                    files.push(File {
+                        length: source.length,
+                        mode: node.metadata.mode,
+                        rank: u32::try_from(files.len()).expect("nodes have numbers of 32 bits"),
+                        node: id,
+                    });
+                }
+            }
             _ => {
                 let below = todo.len();
                 todo.extend(tree.entries(id).map(|(_, id)| id));
@@ -143,25 +181,6 @@ fn hash(
         at += length;
     }
     Ok(hasher.finalize().into())
-}
-
-/// The files that another stands for, each with that one.
-fn duplicates(tree: &Tree, mut files: Vec<Hashed>, most_names: u32) -> Vec<(NodeId, NodeId)> {
-    let key = |(hash, file): &Hashed| (*hash, file.length, file.mode, file.rank);
-    files.par_sort_unstable_by_key(key);
-    let mut duplicates = Vec::new();
-    let equal = |(hash_a, a): &Hashed, (hash_b, b): &Hashed| {
-        (hash_a, a.length) == (hash_b, b.length)
-            && tree.node(a.node).metadata == tree.node(b.node).metadata
-    };
-    for group in files.chunk_by(equal) {
-        for group in group.chunks(most_names.max(1) as usize) {
-            let (_, kept) = group[0];
-            let others = group[1..].iter();
-            duplicates.extend(others.map(|(_, file)| (file.node, kept.node)));
-        }
-    }
-    duplicates
 }
 
 #[cfg(test)]

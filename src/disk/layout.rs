@@ -20,8 +20,17 @@ pub struct Place {
 /// its place; none if it has no content. It is asked in order.
 pub fn lay_out<E: From<DiskError>>(
     disk: &Disk,
-    mut volume: impl FnMut(usize, Place) -> Result<Option<Pieces>, E>,
+    volume: impl FnMut(usize, Place) -> Result<Option<Pieces>, E>,
 ) -> Result<Pieces, E> {
+    Ok(lay_out_with_regions(disk, volume)?.0)
+}
+
+/// The same, and what takes the bytes of the disk: in order, none overlapping another. What is
+/// left between them is nobody's.
+pub fn lay_out_with_regions<E: From<DiskError>>(
+    disk: &Disk,
+    mut volume: impl FnMut(usize, Place) -> Result<Option<Pieces>, E>,
+) -> Result<(Pieces, Vec<Region>), E> {
     let frame = Frame::new(disk)?;
     let mut partitions: Vec<Range<u64>> = Vec::new();
     let mut pieces = Vec::new();
@@ -38,7 +47,7 @@ pub fn lay_out<E: From<DiskError>>(
     }
     let placed = frame.close(partitions)?;
     pieces.extend(placed.pieces(disk)?);
-    Ok(Pieces::new(placed.size, pieces))
+    Ok((Pieces::new(placed.size, pieces), placed.regions))
 }
 
 /// What the table leaves of a disk for volumes.
@@ -58,6 +67,8 @@ pub(super) struct Placed {
     /// Bytes of each partition.
     pub partitions: Vec<Range<u64>>,
     pub sector_size: SectorSize,
+    /// All that takes bytes, in order.
+    pub regions: Vec<Region>,
 }
 
 /// The end of all disks: offsets of files are signed.
@@ -282,10 +293,14 @@ impl<'a> Frame<'a> {
         if let Table::Mbr { .. } = self.disk.table {
             self.check_reach(&partitions)?;
         }
+        if self.tail > 0 {
+            regions.push(Region::new("the backup of the table", usable..size));
+        }
         Ok(Placed {
             size,
             partitions,
             sector_size: self.sector_size,
+            regions,
         })
     }
 
@@ -296,7 +311,10 @@ impl<'a> Frame<'a> {
             regions.push(Region::new("the partition table", 0..self.head));
         }
         for (index, bytes) in partitions.iter().enumerate() {
-            regions.push(Region::new(self.label(index).to_string(), bytes.clone()));
+            regions.push(Region {
+                partition: Some(index),
+                ..Region::new(self.label(index).to_string(), bytes.clone())
+            });
         }
         for raw in &self.disk.raw {
             let end = raw.offset.checked_add(raw.source.length);
@@ -358,15 +376,21 @@ impl Placed {
 }
 
 /// Bytes that something takes.
-struct Region {
-    what: String,
-    bytes: Range<u64>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// What messages call it.
+    pub what: String,
+    /// The partition that it is, by its index from 0.
+    pub partition: Option<usize>,
+    /// Bytes from the start of the disk.
+    pub bytes: Range<u64>,
 }
 
 impl Region {
     fn new(what: impl Into<String>, bytes: Range<u64>) -> Self {
         Self {
             what: what.into(),
+            partition: None,
             bytes,
         }
     }

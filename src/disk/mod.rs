@@ -18,7 +18,7 @@ mod options;
 
 pub use error::{DiskError, PartitionLabel};
 pub use grub::{Grub, GrubError};
-pub use layout::{Place, lay_out};
+pub use layout::{Place, Region, lay_out, lay_out_with_regions};
 pub use options::{
     Attributes, AttributesError, Disk, Guid, GuidError, MbrId, MbrIdError, Partition,
     PartitionName, PartitionNameError, PartitionType, PartitionTypeError, Raw, SectorSize,

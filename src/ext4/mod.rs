@@ -18,6 +18,7 @@
 //! `docs/image-format.md` draws the result and says why each feature is there.
 
 mod checksum;
+mod costs;
 mod directory;
 mod encode;
 mod extent;
@@ -38,6 +39,7 @@ mod superblock;
 mod units;
 mod xattr;
 
+pub use costs::{Costs, FileCosts};
 pub use features::{Feature, Features, FeaturesError};
 pub use inventory::{Unfit, UnfitFile};
 pub use layout::SizeError;
@@ -52,7 +54,7 @@ use inventory::Inventory;
 use layout::Layout;
 
 use crate::image::Pieces;
-use crate::tree::Tree;
+use crate::tree::{NodeId, Tree};
 
 /// Why a tree could not become a filesystem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +102,12 @@ impl Image {
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.0.usage()
+    }
+
+    /// What it takes, and for what; `each` is told what each file takes. The `lost+found` that
+    /// the tree was given is the node behind its last.
+    pub fn costs(&self, each: impl FnMut(NodeId, FileCosts)) -> Costs {
+        Costs::of(&self.0, each)
     }
 
     /// Its bytes.

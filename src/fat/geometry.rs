@@ -135,6 +135,11 @@ impl Shape {
         self.sectors * self.sector.bytes()
     }
 
+    /// Clusters of the root directory of `inventory`.
+    pub(super) fn root_clusters(&self, inventory: &Inventory) -> u64 {
+        root_clusters(self.fat_type, self.cluster, inventory)
+    }
+
     /// What the crate is to make.
     pub(super) fn format_options(&self) -> FatFormatOptions {
         let per_cluster = self.cluster.bytes() / self.sector.bytes();
@@ -164,6 +169,14 @@ impl Shape {
         let clusters = u64::from(params.cluster_count);
         let possible = self.fat_type.min_clusters()..=self.fat_type.max_clusters();
         possible.contains(&clusters).then_some(clusters)
+    }
+}
+
+/// Clusters of a root directory, if it has no place of its own.
+fn root_clusters(fat_type: FatType, cluster: ClusterSize, inventory: &Inventory) -> u64 {
+    match fat_type {
+        FatType::Fat12 | FatType::Fat16 => 0,
+        FatType::Fat32 => inventory.root_clusters(cluster.bytes()),
     }
 }
 
@@ -301,10 +314,7 @@ impl Wish<'_> {
 
     /// Clusters that the content and what shall be free take.
     fn needed(&self, fat_type: FatType, cluster: ClusterSize) -> u64 {
-        let root = match fat_type {
-            FatType::Fat12 | FatType::Fat16 => 0,
-            FatType::Fat32 => self.inventory.root_clusters(cluster.bytes()),
-        };
+        let root = root_clusters(fat_type, cluster, self.inventory);
         let free = self.options.free_bytes.div_ceil(cluster.bytes());
         self.inventory.clusters(cluster.bytes()) + root + free
     }

@@ -15,6 +15,7 @@
 //! file with several names becomes several files. All times are one. `docs/fat.md` says
 //! what the result looks like.
 
+mod costs;
 mod disk;
 mod format;
 mod geometry;
@@ -23,6 +24,7 @@ mod options;
 mod time;
 mod write;
 
+pub use costs::Costs;
 pub use geometry::SizeError;
 pub use names::{Fault, UnfitFile};
 pub use options::{
@@ -59,8 +61,15 @@ pub enum FatError {
 /// Nothing is read and nothing is written: the pieces of a file's content are its source.
 /// So a source may also be late.
 pub fn lay_out(tree: &Tree, options: &Options) -> Result<Pieces, FatError> {
+    Ok(lay_out_with_costs(tree, options)?.0)
+}
+
+/// The same, and what it takes.
+pub fn lay_out_with_costs(tree: &Tree, options: &Options) -> Result<(Pieces, Costs), FatError> {
     let time = time::fat_time(options.time)?;
     let inventory = Inventory::new(tree, options.label.is_some())?;
     let shape = Shape::of(&inventory, options)?;
-    write::write(&inventory, options, &shape, time).map_err(FatError::Crate)
+    let costs = Costs::of(&inventory, &shape).map_err(FatError::Crate)?;
+    let pieces = write::write(&inventory, options, &shape, time).map_err(FatError::Crate)?;
+    Ok((pieces, costs))
 }

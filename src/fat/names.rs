@@ -160,19 +160,23 @@ impl Inventory {
     /// Clusters of `cluster_bytes` that all directories but the root take, and all files.
     pub(super) fn clusters(&self, cluster_bytes: u64) -> u64 {
         let files: u64 = self
-            .directories
-            .iter()
-            .flat_map(|directory| &directory.entries)
-            .map(|entry| match &entry.content {
-                Content::File(source) => source.length.div_ceil(cluster_bytes),
-                Content::Directory(_) => 0,
-            })
+            .lengths()
+            .map(|length| length.div_ceil(cluster_bytes))
             .sum();
         let directories: u64 = self.directories[1..]
             .iter()
             .map(|directory| directory.clusters(cluster_bytes))
             .sum();
         files + directories
+    }
+
+    /// Bytes of each file.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = u64> {
+        let entries = self.directories.iter().flat_map(|one| &one.entries);
+        entries.filter_map(|entry| match &entry.content {
+            Content::File(source) => Some(source.length),
+            Content::Directory(_) => None,
+        })
     }
 
     /// Clusters of `cluster_bytes` that a root without a fixed place takes.

@@ -14,7 +14,7 @@ mod write;
 mod zstd;
 
 pub use container::{Contained, Container, ContainerError, Identity};
-pub use output::{OutputError, PendingOutput};
+pub use output::{AppearedDirectory, OutputError, PendingDirectory, PendingOutput};
 pub use pieces::{Content, Encode, Piece, Pieces};
 pub use vhd::VhdForm;
 pub use write::{WriteError, write, write_watched};

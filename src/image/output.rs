@@ -21,6 +21,23 @@ pub struct PendingOutput {
     state: State,
 }
 
+/// A directory of small files on its way to its path. Dropped, it leaves nothing.
+#[derive(Debug)]
+pub struct PendingDirectory {
+    path: PathBuf,
+    /// The directory of `path`.
+    parent: PathBuf,
+}
+
+/// A directory that is at its path. Dropped, it goes again: for one that is there only if
+/// something else comes to be.
+#[derive(Debug)]
+#[must_use]
+pub struct AppearedDirectory {
+    /// Where it is; none if it stays.
+    path: Option<PathBuf>,
+}
+
 #[derive(Debug)]
 enum State {
     Unnamed(File),
@@ -68,11 +85,7 @@ impl PendingOutput {
         path: &Path,
         create_unnamed: impl FnOnce(&Path) -> Option<File>,
     ) -> Result<Self, OutputError> {
-        let parent = match (path.parent(), path.file_name()) {
-            (Some(parent), Some(_)) if parent.as_os_str().is_empty() => Path::new("."),
-            (Some(parent), Some(_)) => parent,
-            _ => return Err(OutputError::NoFile { path: path.into() }),
-        };
+        let parent = parent(path)?;
         refuse_existing(path)?;
         let state = match create_unnamed(parent) {
             Some(file) => State::Unnamed(file),
@@ -122,29 +135,87 @@ impl PendingOutput {
         file_path: &str,
         others: &[(&str, Vec<u8>)],
     ) -> Result<(), OutputError> {
-        let directory = TempDir::new_in(&self.parent).map_err(OutputError::io(
-            "create a temporary directory in",
-            &self.parent,
-        ))?;
+        let directory = new_directory(&self.parent)?;
         make_parents(directory.path(), file_path)?;
         self.state.name(&directory.path().join(file_path))?;
-        for (name, content) in others {
-            make_parents(directory.path(), name)?;
-            let path = directory.path().join(name);
-            write_new(&path, content).map_err(OutputError::io("write", &path))?;
-        }
-        fs::set_permissions(directory.path(), Permissions::from_mode(DIRECTORY_MODE))
-            .map_err(OutputError::io("set the mode of", directory.path()))?;
-        // A directory may be renamed to an empty one.
-        refuse_existing(&self.path)?;
-        fs::rename(directory.path(), &self.path).map_err(OutputError::io(
-            "rename the finished directory to",
-            &self.path,
-        ))?;
-        // It is no temporary directory any more.
-        let _ = directory.keep();
-        Ok(())
+        fill(&directory, others)?;
+        appear(directory, &self.path)
     }
+}
+
+impl PendingDirectory {
+    /// Begins a directory whose path will be `path`.
+    pub fn begin(path: &Path) -> Result<Self, OutputError> {
+        let parent = parent(path)?;
+        refuse_existing(path)?;
+        Ok(Self {
+            path: path.into(),
+            parent: parent.into(),
+        })
+    }
+
+    /// Lets the directory appear, with `files` in it, paths and contents. It is gone again
+    /// unless what is returned is [kept](AppearedDirectory::keep).
+    pub fn finish(self, files: &[(&str, Vec<u8>)]) -> Result<AppearedDirectory, OutputError> {
+        let directory = new_directory(&self.parent)?;
+        fill(&directory, files)?;
+        appear(directory, &self.path)?;
+        Ok(AppearedDirectory {
+            path: Some(self.path),
+        })
+    }
+}
+
+impl AppearedDirectory {
+    /// Lets it stay.
+    pub fn keep(mut self) {
+        self.path = None;
+    }
+}
+
+impl Drop for AppearedDirectory {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // The failure that led here is the one to be told of.
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
+
+/// The directory in which `path` names a file.
+fn parent(path: &Path) -> Result<&Path, OutputError> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(_)) if parent.as_os_str().is_empty() => Ok(Path::new(".")),
+        (Some(parent), Some(_)) => Ok(parent),
+        _ => Err(OutputError::NoFile { path: path.into() }),
+    }
+}
+
+fn new_directory(parent: &Path) -> Result<TempDir, OutputError> {
+    TempDir::new_in(parent).map_err(OutputError::io("create a temporary directory in", parent))
+}
+
+/// Writes `files`, paths and contents, and makes their directories.
+fn fill(directory: &TempDir, files: &[(&str, Vec<u8>)]) -> Result<(), OutputError> {
+    for (name, content) in files {
+        make_parents(directory.path(), name)?;
+        let path = directory.path().join(name);
+        write_new(&path, content).map_err(OutputError::io("write", &path))?;
+    }
+    Ok(())
+}
+
+/// Lets a finished directory appear at `path`.
+fn appear(directory: TempDir, path: &Path) -> Result<(), OutputError> {
+    fs::set_permissions(directory.path(), Permissions::from_mode(DIRECTORY_MODE))
+        .map_err(OutputError::io("set the mode of", directory.path()))?;
+    // A directory may be renamed to an empty one.
+    refuse_existing(path)?;
+    fs::rename(directory.path(), path)
+        .map_err(OutputError::io("rename the finished directory to", path))?;
+    // It is no temporary directory any more.
+    let _ = directory.keep();
+    Ok(())
 }
 
 impl State {
@@ -374,6 +445,30 @@ mod tests {
                 fs::remove_dir(&path).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn a_second_directory_stays_only_if_it_is_kept() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("report");
+        for keep in [false, true] {
+            let pending = PendingDirectory::begin(&path).unwrap();
+            assert!(names(directory.path()).is_empty());
+            let files = [("a", b"text".to_vec()), ("b/c", b"more".to_vec())];
+            let appeared = pending.finish(&files).unwrap();
+            assert_eq!(names(directory.path()), ["report"]);
+            assert_eq!(names(&path), ["a", "b"]);
+            assert_eq!(fs::read(path.join("b/c")).unwrap(), b"more");
+            assert_eq!(mode(&path), 0o755);
+            if keep {
+                appeared.keep();
+            } else {
+                drop(appeared);
+            }
+            assert_eq!(path.exists(), keep);
+        }
+        let error = PendingDirectory::begin(&path).unwrap_err();
+        assert!(matches!(error, OutputError::Exists { .. }));
     }
 
     #[test]

@@ -59,6 +59,11 @@ impl Inventory {
         self.tree.node(self.entries[index].node)
     }
 
+    /// The place of the file that an entry names.
+    pub(super) fn node(&self, index: usize) -> NodeId {
+        self.entries[index].node
+    }
+
     /// Whether an entry is but one more name of a file.
     pub(super) fn is_link(&self, index: usize) -> bool {
         self.entries[index].first.is_some()

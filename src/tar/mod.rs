@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use self::entry::Inventory;
 use crate::image::{Content, Encode, Piece, Pieces};
-use crate::tree::{Kind, Tree};
+use crate::tree::{Kind, NodeId, Tree};
 
 /// Headers, and content with its padding, are multiples of this many bytes.
 const BLOCK_SIZE: u64 = 512;
@@ -83,9 +83,55 @@ pub enum TarFault {
     },
 }
 
+/// Bytes of an archive by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Costs {
+    /// What all entries take.
+    pub entries: EntryCosts,
+    /// Zeros that end the archive.
+    pub end: u64,
+}
+
+/// Bytes that an entry, or several, take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntryCosts {
+    /// Headers, and records before them.
+    pub headers: u64,
+    /// Content of files.
+    pub content: u64,
+    /// Zeros behind contents, up to whole blocks.
+    pub padding: u64,
+}
+
+impl EntryCosts {
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.headers + self.content + self.padding
+    }
+}
+
+impl Costs {
+    /// All bytes: those of the archive.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.entries.total() + self.end
+    }
+}
+
 /// Lays out `tree` as a tar archive, whose size is exact.
 pub fn lay_out(tree: Tree) -> Result<Pieces, TarError> {
+    Ok(lay_out_with_costs(tree, |_, _| ())?.0)
+}
+
+/// The same, and what it takes; `each` is told what each entry takes, of a file with several
+/// names each time.
+pub fn lay_out_with_costs(
+    tree: Tree,
+    mut each: impl FnMut(NodeId, EntryCosts),
+) -> Result<(Pieces, Costs), TarError> {
     let inventory = Arc::new(Inventory::new(tree)?);
+    let mut costs = Costs::default();
     let mut pieces = Vec::new();
     let mut end = 0;
     let mut add = |length: u64, content| {
@@ -102,7 +148,11 @@ pub fn lay_out(tree: Tree) -> Result<Pieces, TarError> {
             inventory: inventory.clone(),
             index,
         };
-        add(inventory.head_size(index), Content::Encoded(Arc::new(head)));
+        let mut entry = EntryCosts {
+            headers: inventory.head_size(index),
+            ..EntryCosts::default()
+        };
+        add(entry.headers, Content::Encoded(Arc::new(head)));
         if let Kind::File(source) = &inventory.content(index).kind
             && !inventory.is_link(index)
         {
@@ -110,12 +160,20 @@ pub fn lay_out(tree: Tree) -> Result<Pieces, TarError> {
                 source: source.clone(),
                 skip: 0,
             };
-            add(source.length.next_multiple_of(BLOCK_SIZE), content);
+            let padded = source.length.next_multiple_of(BLOCK_SIZE);
+            entry.content = source.length;
+            entry.padding = padded - source.length;
+            add(padded, content);
         }
+        costs.entries.headers += entry.headers;
+        costs.entries.content += entry.content;
+        costs.entries.padding += entry.padding;
+        each(inventory.node(index), entry);
     }
     let end = add(END_SIZE, Content::Zeros);
     let size = add(end.next_multiple_of(RECORD_SIZE) - end, Content::Zeros);
-    Ok(Pieces::new(size, pieces))
+    costs.end = size - costs.entries.total();
+    Ok((Pieces::new(size, pieces), costs))
 }
 
 /// What stands before the content of an entry; made when it is written.
