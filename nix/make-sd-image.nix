@@ -8,6 +8,7 @@ let
   attribute = "makeSdImage";
   buildDisk = import ./lib/build-disk.nix context attribute;
   rootOf = import ./lib/sd-root.nix context attribute;
+  withReport = import ./lib/with-report.nix;
 
   mebibyte = 1024 * 1024;
 
@@ -71,6 +72,9 @@ let
       compressImage ? true,
       # int: zstd's level, 1 to 19; null is the binary's default.
       compressionLevel ? null,
+      # bool: whether there is a second output, `report`, that tells what is in the image and why
+      # (docs/report.md).
+      report ? false,
       # bool: whether the image, though it holds store paths, keeps none of them alive.
       unsafeDiscardReferences ? import ./lib/discards-references.nix builtins.nixVersion,
       # attribute set: the nixpkgs that runs shell commands, and names the build platform where
@@ -144,13 +148,28 @@ let
 
       fileName = if compressImage then "${imageName}.zst" else imageName;
       system = import ./lib/build-system.nix context.system pkgs;
+
+      # For `postBuildCommands`.
+      plain = buildDisk (
+        root.arguments
+        // common
+        // {
+          inherit disk imageName report;
+          name = imageName;
+        }
+      );
     in
     if postBuildCommands == "" then
       buildDisk (
         root.arguments
         // common
         // {
-          inherit disk compressImage compressionLevel;
+          inherit
+            disk
+            compressImage
+            compressionLevel
+            report
+            ;
           name = fileName;
           imageName = "sd-image/${fileName}";
           outputFiles = [
@@ -166,27 +185,22 @@ let
         }
       )
     else
-      import ./lib/edit-sd-image.nix {
-        inherit
-          pkgs
-          system
-          imageName
-          fileName
-          compressImage
-          compressionLevel
-          ;
-        discardReferences = unsafeDiscardReferences;
-        commands = postBuildCommands;
-        argument = "${attribute}: postBuildCommands";
-        disk = buildDisk (
-          root.arguments
-          // common
-          // {
-            inherit disk imageName;
-            name = imageName;
-          }
-        );
-      };
+      withReport plain (
+        import ./lib/edit-sd-image.nix {
+          inherit
+            pkgs
+            system
+            imageName
+            fileName
+            compressImage
+            compressionLevel
+            ;
+          discardReferences = unsafeDiscardReferences;
+          commands = postBuildCommands;
+          argument = "${attribute}: postBuildCommands";
+          disk = plain;
+        }
+      );
 in
 import ./lib/make-callable.nix context {
   inherit attribute;

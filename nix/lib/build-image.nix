@@ -45,6 +45,9 @@ context:
   output ? "file",
   # string: the name of the image in the directory; null is the name of the result.
   imageName ? null,
+  # bool: whether there is a second output, `report`, that tells what is in the image and why
+  # (docs/report.md).
+  report ? false,
   # bool: whether the image, though it holds store paths, keeps none of them alive.
   unsafeDiscardReferences ? import ./discards-references.nix builtins.nixVersion,
 
@@ -55,6 +58,16 @@ context:
 let
   asInputs =
     argument: import ./each.nix "${function}: ${argument}" (where: import ./as-input.nix where);
+
+  # What names store paths keeps them alive: the report only where Nix cannot be told otherwise.
+  discardReferences =
+    (if unsafeDiscardReferences then { out = true; } else { })
+    // (
+      if report && import ./discards-references.nix builtins.nixVersion then
+        { report = true; }
+      else
+        { }
+    );
 
   fileName = if compressImage then "${name}.zst" else name;
 
@@ -78,7 +91,7 @@ derivation (
     name = fileName;
     inherit (context) builder;
     system = import ./build-system.nix context.system pkgs;
-    outputs = [ "out" ];
+    outputs = [ "out" ] ++ (if report then [ "report" ] else [ ]);
     __structuredAttrs = true;
 
     exportReferencesGraph.closure = asInputs "storePaths" storePaths ++ rooted.storePaths;
@@ -101,11 +114,13 @@ derivation (
         imageName = if output == "directory" && imageName == null then fileName else imageName;
         compression = if compressImage then "zstd" else "none";
         compressionLevel = if compressImage then compressionLevel else null;
+        # Older binaries need not know of it.
+        report = if report then true else null;
       }
       // request;
 
     # The closure is here already, and an image is large to send.
     preferLocalBuild = true;
   }
-  // (if unsafeDiscardReferences then { unsafeDiscardReferences.out = true; } else { })
+  // (if discardReferences == { } then { } else { unsafeDiscardReferences = discardReferences; })
 )

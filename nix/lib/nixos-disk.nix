@@ -14,6 +14,7 @@ let
   buildDisk = import ./build-disk.nix context function;
   ext4 = import ./ext4.nix;
   lowerHex = import ./lower-hex.nix;
+  withReport = import ./with-report.nix;
   tables = import ./disk-tables.nix;
 
   mebibyte = 1024 * 1024;
@@ -30,6 +31,7 @@ let
       "compressionLevel"
       "deduplicate"
       "exports"
+      "report"
       "selfCheck"
       "textGraphs"
       "time"
@@ -308,14 +310,16 @@ let
             ++ outputFilesOf container.name
           )
         else
-          import ./after-disk.nix {
-            inherit pkgs imageName;
-            disk = image [ ];
-            products = product;
-            commands = postVM;
-            argument = "${function}: postVM";
-            discardReferences = unsafeDiscardReferences;
-          };
+          withReport (image [ ]) (
+            import ./after-disk.nix {
+              inherit pkgs imageName;
+              disk = image [ ];
+              products = product;
+              commands = postVM;
+              argument = "${function}: postVM";
+              discardReferences = unsafeDiscardReferences;
+            }
+          );
     in
     if unknown != [ ] then
       refused "${builtins.head unknown} is unknown"

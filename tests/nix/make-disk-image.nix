@@ -369,16 +369,22 @@ import ./failures.nix {
           compressImage = true;
           compressionLevel = 5;
           deduplicate = true;
+          report = true;
           baseName = "host";
           name = "host-image";
         };
       in
       {
         inherit (image) name;
+        inherit (image) outputs;
         inherit (image.nix2image) imageName compression compressionLevel deduplicate;
       };
     expected = {
       name = "host-image";
+      outputs = [
+        "out"
+        "report"
+      ];
       imageName = "host.img.zst";
       compression = "zstd";
       compressionLevel = 5;

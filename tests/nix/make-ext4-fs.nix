@@ -136,6 +136,49 @@ import ./failures.nix {
     };
   };
 
+  "a report is a second output, and keeps nothing alive where Nix can be told so" = {
+    expr =
+      let
+        image = makeExt4Fs (least // { report = true; });
+        keeps = makeExt4Fs (
+          least
+          // {
+            report = true;
+            unsafeDiscardReferences = false;
+          }
+        );
+      in
+      {
+        inherit (image) outputs;
+        inherit (image.nix2image) report;
+        ofReport = image.report.outputName;
+        discards = image.unsafeDiscardReferences or { };
+        keeps = keeps.unsafeDiscardReferences or { };
+        without = (makeExt4Fs (least // { report = false; })).drvPath == image.drvPath;
+        same = (makeExt4Fs (least // { report = false; })).drvPath == (makeExt4Fs least).drvPath;
+      };
+    expected =
+      let
+        isKnown = builtins.compareVersions builtins.nixVersion "2.18" >= 0;
+        where = attrs: if isKnown then attrs else { };
+      in
+      {
+        outputs = [
+          "out"
+          "report"
+        ];
+        report = true;
+        ofReport = "report";
+        discards = where {
+          out = true;
+          report = true;
+        };
+        keeps = where { report = true; };
+        without = false;
+        same = true;
+      };
+  };
+
   "nixpkgs' tools are taken and make no difference" = {
     expr =
       (makeExt4Fs (
