@@ -31,7 +31,7 @@ pub use value::{
 };
 
 use crate::ext4;
-use crate::store::StorePath;
+use crate::store::{STORE_DIRECTORY, StorePath};
 use value::attribute_set;
 
 /// The attributes of one derivation.
@@ -39,6 +39,8 @@ use value::attribute_set;
 pub struct Attrs {
     /// The path that Nix expects for the output `out`.
     pub out: PathBuf,
+    /// The path for the output `report`, if there is such an output.
+    pub report: Option<PathBuf>,
     /// What stands under `nix2image`.
     pub image: Image,
     /// All attributes of the derivation, the graphs among them.
@@ -72,6 +74,7 @@ attribute_set! {
         pub compression: Option<Text<CompressionName>>,
         pub compression_level: Option<Integer<i32, 1, 19>>,
         pub self_check: Option<bool>,
+        pub report: Option<bool>,
         pub ext4: Option<Ext4>,
         pub disk: Option<Disk>,
     }
@@ -213,8 +216,10 @@ impl Attrs {
             needed: "what image to make is an attribute set, { version = 1; … }",
         })?;
         check_version(ours)?;
+        let (out, report) = output_paths(&derivation)?;
         Ok(Self {
-            out: out_path(&derivation)?,
+            out,
+            report,
             image: parse_at("nix2image", ours)?,
             derivation,
         })
@@ -235,6 +240,25 @@ impl Attrs {
             .map(|graphs| graphs.keys().cloned().collect())
             .unwrap_or_default()
     }
+
+    /// The store paths that `exportReferencesGraph` asks for under `name`, themselves or by
+    /// something in them. What is none Nix judges.
+    #[must_use]
+    pub fn graph_roots(&self, name: &str) -> Vec<StorePath> {
+        let asked = self
+            .derivation
+            .get("exportReferencesGraph")
+            .and_then(|graphs| graphs.get(name));
+        let many = asked.and_then(Value::as_array).into_iter().flatten();
+        many.chain(asked)
+            .filter_map(Value::as_str)
+            .filter_map(|path| {
+                let below = path.strip_prefix(STORE_DIRECTORY)?.strip_prefix('/')?;
+                let base_name = below.split('/').next()?;
+                StorePath::from_base_name(base_name).ok()
+            })
+            .collect()
+    }
 }
 
 /// Looks at the version alone: of another one, nothing else can be judged.
@@ -253,7 +277,8 @@ fn check_version(ours: &Value) -> Result<(), AttrsError> {
     }
 }
 
-fn out_path(derivation: &Map<String, Value>) -> Result<PathBuf, AttrsError> {
+/// The paths for the outputs `out` and `report`.
+fn output_paths(derivation: &Map<String, Value>) -> Result<(PathBuf, Option<PathBuf>), AttrsError> {
     let outputs = derivation.get("outputs").ok_or(AttrsError::Missing {
         attribute: "outputs",
         needed: "Nix gives a map of output names to paths",
@@ -263,7 +288,8 @@ fn out_path(derivation: &Map<String, Value>) -> Result<PathBuf, AttrsError> {
         attribute: "outputs.out",
         needed: "the image goes to the output `out` of the derivation",
     })?;
-    Ok(out.0.0)
+    let report = outputs.remove("report").map(|report| report.0.0);
+    Ok((out.0.0, report))
 }
 
 /// Parses the attribute `at`, so that an error names the one within it that is wrong.

@@ -1,5 +1,6 @@
 //! The whole way, from what is wanted to the output.
 
+mod report;
 mod room;
 mod summary;
 mod volumes;
@@ -21,13 +22,14 @@ use crate::records::Records;
 use crate::root::{ContentsError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
-use crate::spec::{ContentItem, OutputDirectory, RootSpec, Spec};
+use crate::spec::{ContentItem, Output, OutputDirectory, RootSpec, Spec};
 use crate::store::{
     Closure, DatabaseError, GatherError, NarWatch, ScanError, ValidPath, WatchError,
 };
 use crate::tar::TarError;
 use crate::tree::Timestamp;
 use crate::{ext4, root, self_check, sparse, store};
+use report::PendingReport;
 pub use room::NoRoom;
 use volumes::{LaidOut, Volumes};
 
@@ -143,6 +145,7 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
         Ok::<_, WriteError>(())
     };
     let output = PendingOutput::begin(&spec.output.path)?;
+    let mut report = PendingReport::begin(&spec)?;
 
     begin("gathering")?;
     let closure = store::gather(spec.inputs, spec.time, job.stop_flag())?;
@@ -181,8 +184,13 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
     if spec.sparse && !matches!(volumes, Volumes::Tar) {
         sparse::find_data(&mut tree)?;
     }
+    if let Some(report) = &mut report {
+        begin("reporting")?;
+        report.survey(&tree, &closure, spec.only_store, job.stop_flag())?;
+    }
     let files = tree.len();
-    let LaidOut { pieces, filesystem } = volumes.lay_out(tree, &spec.ext4)?;
+    let accounts = report.as_mut().map(PendingReport::accounts);
+    let LaidOut { pieces, filesystem } = volumes.lay_out(tree, &spec.ext4, accounts)?;
     let image_bytes = pieces.size();
     let composition = summary::composition(&pieces);
     let identity = identity(&closure, &spec.contents, &spec.ext4);
@@ -231,14 +239,32 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
             image: spec.self_check && filesystem.is_some(),
         },
     };
-    match &spec.output.directory {
+    appear(output, report, &spec.output, &summary, &valid)?;
+    progress.done(&summary);
+    Ok(())
+}
+
+/// Lets the image appear where `wanted` says, and its report: both or none.
+fn appear(
+    output: PendingOutput,
+    report: Option<PendingReport>,
+    wanted: &Output,
+    summary: &Summary,
+    valid: &[ValidPath],
+) -> Result<(), OutputError> {
+    let report = report
+        .map(|report| report.finish(summary.image_bytes, summary.output_bytes, valid))
+        .transpose()?;
+    match &wanted.directory {
         None => output.finish()?,
         Some(directory) => {
-            let others = beside(directory, &spec.output.path, image_bytes, &valid);
+            let others = beside(directory, &wanted.path, summary.image_bytes, valid);
             output.finish_in_directory(&directory.image, &others)?;
         }
     }
-    progress.done(&summary);
+    if let Some(report) = report {
+        report.keep();
+    }
     Ok(())
 }
 
@@ -302,7 +328,6 @@ mod tests {
     use super::*;
     use crate::image::Container;
     use crate::progress::Listener;
-    use crate::spec::Output;
     use crate::store::{Form, Graph, NarHash, StorePath};
     use crate::tree::Timestamp;
 
@@ -318,6 +343,7 @@ mod tests {
                 path: path.into(),
                 directory: None,
             },
+            report: None,
             inputs: Vec::new(),
             verify: false,
             deduplicate: false,

@@ -25,6 +25,8 @@
 //! 5. [`image`] writes pieces, in a container if asked to, and knows nothing of what they
 //!    mean. Who must know a hash watches it.
 //!
+//! If asked to, a [`report`] says what the bytes are and why each store path is there.
+//!
 //! [`build`] strings them together; `main.rs` is the process around it. [`inspect`] looks into an
 //! image that is there, and [`verify`] compares it with what it says of itself.
 
@@ -44,6 +46,7 @@ pub mod job;
 pub mod prepare_root;
 pub mod progress;
 pub mod records;
+pub mod report;
 pub mod root;
 pub mod self_check;
 pub mod source;

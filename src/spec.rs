@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 pub use boot::{BootFiles, BootLoader, Extlinux, Grub, Kernels, Search, SystemdBoot};
 pub use disk::{DiskFault, DiskSpec, FatSpec, GrubFiles, PartitionContent, RawFile};
-pub use output::{Output, OutputDirectory, OutputFault, OutputFile};
+pub use output::{Output, OutputDirectory, OutputFault, OutputFile, ReportSpec};
 
 use crate::attrs::{self, Attrs, CompressionName, ContainerName, KindName};
 use crate::ext4;
@@ -27,6 +27,8 @@ use crate::tree::{Timestamp, Xattrs};
 pub struct Spec {
     /// Where the result goes, and in which form.
     pub output: Output,
+    /// The report of what is in the image, if it is wanted.
+    pub report: Option<ReportSpec>,
     /// What the closure is the union of.
     pub inputs: Vec<Form>,
     /// Whether the paths of the host's store are hashed while they are copied, and compared.
@@ -162,6 +164,11 @@ pub enum SpecError {
         /// Its name.
         container: &'static str,
     },
+    /// A report without a place.
+    #[error(
+        "nix2image.report: the derivation has no output for it, expected outputs = [ \"out\" \"report\" ], or report = false"
+    )]
+    NoReportOutput,
     /// More than a store in an image that is one.
     #[error(
         "nix2image.onlyStore: {attribute} puts something beside the store paths, expected onlyStore = false or no {attribute}"
@@ -196,6 +203,7 @@ impl Spec {
     /// What `attrs` ask for, at the time `now`. Here every attribute has its default.
     pub fn new(attrs: Attrs, now: Timestamp) -> Result<Self, SpecError> {
         let graphs = graphs(&attrs)?;
+        let report = report(&attrs)?;
         let mut image = attrs.image;
         let inputs = inputs(graphs, &mut image);
         let time = image.time.map_or(1, |time| time.0);
@@ -243,6 +251,7 @@ impl Spec {
         }
         Ok(Self {
             output,
+            report,
             inputs,
             verify: image.verify.unwrap_or(false),
             deduplicate: image.deduplicate.unwrap_or(false),
@@ -282,6 +291,30 @@ fn graphs(attrs: &Attrs) -> Result<Vec<Graph>, SpecError> {
             Ok(Graph::parse(name, value)?)
         })
         .collect()
+}
+
+/// The report, and the store paths that are in the image because somebody named them.
+fn report(attrs: &Attrs) -> Result<Option<ReportSpec>, SpecError> {
+    let image = &attrs.image;
+    if image.report != Some(true) {
+        return Ok(None);
+    }
+    let path = attrs.report.clone().ok_or(SpecError::NoReportOutput)?;
+    let graphs = image.graphs.iter().flatten();
+    let of_graphs = graphs.flat_map(|name| attrs.graph_roots(name));
+    let caches = image.binary_caches.iter().flatten();
+    let of_caches = caches.flat_map(|cache| cache.paths.iter().cloned());
+    let root = image.root.as_ref();
+    let of_root = root
+        .into_iter()
+        .flat_map(|root| [&root.system, &root.channel]);
+    Ok(Some(ReportSpec {
+        path,
+        asked: of_graphs
+            .chain(of_caches)
+            .chain(of_root.flatten().cloned())
+            .collect(),
+    }))
 }
 
 /// Whether the image is a store alone.

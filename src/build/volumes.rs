@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::BuildError;
 use crate::disk::{self, Disk, Grub, PartitionLabel, Place, Raw};
 use crate::image::{Content, Piece, Pieces};
+use crate::report::{Accounts, At};
 use crate::source::{ReadError, Source};
 use crate::spec::{DiskSpec, FatSpec, GrubFiles, Kind, PartitionContent, RawFile};
 use crate::store::StorePath;
@@ -34,14 +35,19 @@ pub(super) struct Filesystem {
 }
 
 impl Filesystem {
-    /// The pieces of the filesystem that begins at `start`, and itself.
+    /// The pieces of the filesystem that stands in a partition and begins at a byte, and itself.
     fn lay_out(
         tree: Tree,
         options: &ext4::Options,
-        start: u64,
+        (at, start): (At, u64),
+        accounts: Option<&mut Accounts>,
     ) -> Result<(Pieces, Self), ext4::LayoutError> {
         let image = ext4::Image::new(tree, options)?;
         let usage = image.usage();
+        if let Some(accounts) = accounts {
+            let costs = image.costs(|node, costs| accounts.ext4_file(node, costs));
+            accounts.ext4(at, &costs);
+        }
         Ok((image.into_pieces(), Self { start, usage }))
     }
 }
@@ -56,19 +62,22 @@ impl Volumes {
         })
     }
 
-    /// The image that holds `tree`; `options` are for an ext4 filesystem.
+    /// The image that holds `tree`; `options` are for an ext4 filesystem. What all takes is
+    /// taken down in `accounts`, if there are such.
     pub(super) fn lay_out(
         self,
         tree: Tree,
         options: &ext4::Options,
+        accounts: Option<&mut Accounts>,
     ) -> Result<LaidOut, BuildError> {
         let (pieces, filesystem) = match self {
             Self::Ext4 => {
-                let (pieces, filesystem) = Filesystem::lay_out(tree, options, 0)?;
+                let at = (At(None), 0);
+                let (pieces, filesystem) = Filesystem::lay_out(tree, options, at, accounts)?;
                 (pieces, Some(filesystem))
             }
-            Self::Tar => (tar::lay_out(tree)?, None),
-            Self::Disk(found) => return found.lay_out(tree, options),
+            Self::Tar => (tar(tree, accounts)?, None),
+            Self::Disk(found) => return found.lay_out(tree, options, accounts),
         };
         Ok(LaidOut { pieces, filesystem })
     }
@@ -105,22 +114,29 @@ impl FoundDisk {
     }
 
     /// The disk, with `tree` in the filesystem that `options` describe.
-    fn lay_out(self, tree: Tree, options: &ext4::Options) -> Result<LaidOut, BuildError> {
+    fn lay_out(
+        self,
+        tree: Tree,
+        options: &ext4::Options,
+        mut accounts: Option<&mut Accounts>,
+    ) -> Result<LaidOut, BuildError> {
         let mut tree = Some(tree);
         let mut filesystem = None;
         let mut contents = self.contents.into_iter();
-        let pieces = disk::lay_out(&self.disk, |index, place| {
+        let (pieces, regions) = disk::lay_out_with_regions(&self.disk, |index, place| {
             let content = contents.next().expect("there is one for each partition");
+            let accounts = accounts.as_deref_mut();
+            let at = At(Some(index));
             let pieces = match content {
                 FoundContent::Nothing => return Ok(None),
-                FoundContent::File(pieces) => Ok(pieces),
+                FoundContent::File(pieces) => Ok(file_volume(pieces, at, accounts)),
                 FoundContent::Fat(tree, options) => {
-                    fat::lay_out(&tree, &fat_options(&options, place)).map_err(BuildError::from)
+                    fat(&tree, &fat_options(&options, place), at, accounts)
                 }
                 FoundContent::Root => {
                     let tree = tree.take().expect("one partition holds the closure");
                     let options = ext4_options(options, place);
-                    Filesystem::lay_out(tree, &options, place.start)
+                    Filesystem::lay_out(tree, &options, (at, place.start), accounts)
                         .map(|(pieces, laid_out)| {
                             filesystem = Some(laid_out);
                             pieces
@@ -134,6 +150,9 @@ impl FoundDisk {
             };
             pieces.map(Some).map_err(named)
         })?;
+        if let Some(accounts) = accounts {
+            accounts.disk(regions);
+        }
         Ok(LaidOut { pieces, filesystem })
     }
 }
@@ -155,6 +174,39 @@ impl FoundContent {
             PartitionContent::File(path) => Self::File(file(&format!("{at}.file"), &path)?),
         })
     }
+}
+
+/// A tar archive of `tree`.
+fn tar(tree: Tree, accounts: Option<&mut Accounts>) -> Result<Pieces, BuildError> {
+    let Some(accounts) = accounts else {
+        return Ok(tar::lay_out(tree)?);
+    };
+    let each = |node, costs| accounts.tar_entry(node, costs);
+    let (pieces, costs) = tar::lay_out_with_costs(tree, each)?;
+    accounts.tar(At(None), &costs);
+    Ok(pieces)
+}
+
+/// A FAT filesystem with `tree` in it.
+fn fat(
+    tree: &Tree,
+    options: &fat::Options,
+    at: At,
+    accounts: Option<&mut Accounts>,
+) -> Result<Pieces, BuildError> {
+    let (pieces, costs) = fat::lay_out_with_costs(tree, options)?;
+    if let Some(accounts) = accounts {
+        accounts.fat(at, &costs, tree);
+    }
+    Ok(pieces)
+}
+
+/// A volume made elsewhere.
+fn file_volume(pieces: Pieces, at: At, accounts: Option<&mut Accounts>) -> Pieces {
+    if let Some(accounts) = accounts {
+        accounts.file(at, pieces.size());
+    }
+    pieces
 }
 
 /// What stands in the FAT filesystem of the attribute `at`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Kind, SpecError, text};
 use crate::attrs::{self, OutputForm};
-use crate::store::REGISTRATION_NAME;
+use crate::store::{REGISTRATION_NAME, StorePath};
 
 /// The result: an image by itself or in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,15 @@ pub struct Output {
     pub path: PathBuf,
     /// What is in the directory `path`; if not given, `path` is the image itself.
     pub directory: Option<OutputDirectory>,
+}
+
+/// A report in an output of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportSpec {
+    /// The path that Nix expects, `$report`.
+    pub path: PathBuf,
+    /// Store paths that somebody named. The closure has the others because of references.
+    pub asked: Vec<StorePath>,
 }
 
 /// A directory with an image in it.

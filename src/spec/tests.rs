@@ -59,7 +59,7 @@ fn what_is_null_has_its_default() {
     let nulls = spec(json!({
         "graphs": null, "textGraphs": null, "exports": null, "binaryCaches": null,
         "verify": null, "deduplicate": null, "root": null, "onlyStore": null, "kind": null, "contents": null, "bootFiles": null, "registration": null, "time": null, "output": null,
-        "imageName": null, "outputFiles": null, "disk": null, "container": null, "compression": null, "compressionLevel": null, "selfCheck": null,
+        "imageName": null, "outputFiles": null, "disk": null, "container": null, "compression": null, "compressionLevel": null, "selfCheck": null, "report": null,
         "ext4": {
             "label": null, "uuid": null, "hashSeed": null, "profile": null, "size": null,
             "freeBytes": null, "freeInodes": null, "reservedPercent": null, "inodeRatio": null,
@@ -625,4 +625,29 @@ mod document {
             format!("{:?}", parse(&left_out).unwrap())
         );
     }
+}
+
+#[test]
+fn a_report_has_an_output_of_its_own_and_knows_what_was_asked_for() {
+    let path = |letter: char| format!("/nix/store/{}-a", letter.to_string().repeat(32));
+    let mut derivation = derivation(&json!({
+        "version": 1, "graphs": ["closure"], "report": true,
+        "binaryCaches": [{ "cache": "/cache", "paths": [path('c')] }],
+        "root": { "system": path('d') },
+    }));
+    let in_one = format!("{}/bin/b", path('b'));
+    derivation["exportReferencesGraph"] = json!({ "closure": [path('a'), in_one, "nothing"] });
+    derivation["closure"] = json!([]);
+    let error = parse(&derivation).unwrap_err().to_string();
+    assert!(error.starts_with("nix2image.report: "), "{error}");
+    assert!(error.contains(r#"outputs = [ "out" "report" ]"#), "{error}");
+
+    derivation["outputs"]["report"] = json!("/nix/store/x-report");
+    let report = parse(&derivation).unwrap().report.unwrap();
+    assert_eq!(report.path, Path::new("/nix/store/x-report"));
+    let asked: Vec<_> = report.asked.iter().map(ToString::to_string).collect();
+    assert_eq!(asked, ['a', 'b', 'c', 'd'].map(path));
+
+    derivation["nix2image"]["report"] = json!(false);
+    assert_eq!(parse(&derivation).unwrap().report, None);
 }

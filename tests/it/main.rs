@@ -45,6 +45,8 @@ mod progress;
 mod random;
 mod readers;
 mod refused;
+mod report;
+mod report_page;
 mod sharing;
 mod sizes;
 mod support;

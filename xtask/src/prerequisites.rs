@@ -41,6 +41,7 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
+    program("chromium", "chromium"),
     program("debootstrap", "debootstrap"),
     program("fish", "fish"),
     program("fsck.fat", "dosfstools"),

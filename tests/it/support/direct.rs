@@ -53,6 +53,9 @@ impl Direct {
         let output_directory = directory.path().join("store");
         fs::create_dir(&output_directory).unwrap();
         attributes["outputs"] = json!({ "out": output_directory.join("out") });
+        if attributes["nix2image"]["report"] == true {
+            attributes["outputs"]["report"] = json!(output_directory.join("report"));
+        }
         attributes["nix2image"]["version"] = json!(1);
         fs::write(directory.path().join(".attrs.json"), attributes.to_string()).unwrap();
         Self {
@@ -76,6 +79,11 @@ impl Direct {
 
     pub(crate) fn out(&self) -> PathBuf {
         self.output_directory.join("out")
+    }
+
+    /// Where the report is, if `report` is true.
+    pub(crate) fn report(&self) -> PathBuf {
+        self.output_directory.join("report")
     }
 
     /// The builder behind the command `before`, with no environment but its own.

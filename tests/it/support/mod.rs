@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod bootable;
+pub(crate) mod browser;
 pub(crate) mod built;
 pub(crate) mod command;
 pub(crate) mod contained;
