@@ -86,8 +86,8 @@ fn main() -> ExitCode {
         Some(Command::PrepareRoot(arguments)) => prepare(arguments, volume),
         Some(Command::Install(arguments)) => install(arguments, volume),
         Some(Command::Manual { prefix }) => manual(prefix),
-        Some(Command::Inspect(arguments)) => inspect(arguments),
-        Some(Command::Verify(arguments)) => verify_image(&arguments),
+        Some(Command::Inspect(arguments)) => inspect(arguments, volume),
+        Some(Command::Verify(arguments)) => verify_image(&arguments, volume),
         Some(Command::EnterRoot { order }) => Ok(install::serve(&order)),
     };
     match done {
@@ -154,9 +154,13 @@ fn manual(prefix: PathBuf) -> Result<ExitCode, Failure> {
     }
 }
 
-fn inspect(arguments: InspectArguments) -> Result<ExitCode, Failure> {
+fn inspect(arguments: InspectArguments, volume: Volume) -> Result<ExitCode, Failure> {
     // Signals end the process: it leaves nothing, its temporary file has no name.
-    let image = Image::open(&arguments.image, &Job::default()).map_err(Box::new)?;
+    let job = Job::default();
+    let progress = Progress::new(commands_listener(volume), &job);
+    progress.phase("opening");
+    let image = Image::open(&arguments.image, &job).map_err(Box::new)?;
+    drop(progress);
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match arguments.look {
         None if arguments.json => writeln!(out, "{:#}", json::image(&image)),
@@ -183,10 +187,13 @@ fn inspect(arguments: InspectArguments) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify_image(arguments: &VerifyArguments) -> Result<ExitCode, Failure> {
+fn verify_image(arguments: &VerifyArguments, volume: Volume) -> Result<ExitCode, Failure> {
     start_threads()?;
     let job = job_until_signals()?;
-    let found = verify(&arguments.image, arguments.at.partition, &job).map_err(Box::new)?;
+    let progress = Progress::new(commands_listener(volume), &job);
+    let found = verify(&arguments.image, arguments.at.partition, &job, &progress);
+    drop(progress);
+    let found = found.map_err(Box::new)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let written = if arguments.json {
         writeln!(out, "{:#}", found.to_json())

@@ -50,7 +50,9 @@ pub enum SelfCheckError {
     #[error("cannot open the written image to check it")]
     Open(#[source] io::Error),
     /// The image could not be unpacked.
-    #[error("cannot decompress the written image to check it")]
+    #[error(
+        "cannot unpack the written image beside it for `selfCheck`, which needs room for both; make room, or check without `compression`"
+    )]
     Decompress(#[source] io::Error),
     /// Somebody asked to stop.
     #[error(transparent)]

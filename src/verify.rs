@@ -18,6 +18,7 @@ use crate::inspect::{
     WalkError, nar_digest, resolve,
 };
 use crate::job::{Job, Stopped};
+use crate::progress::Progress;
 use crate::store::{NarDigest, STORE_DIRECTORY, StorePath};
 pub use records::RecordsError;
 use records::{Records, Said};
@@ -145,7 +146,13 @@ const LINKS: &[u8] = b".links";
 
 /// Verifies the image at `path`, or the one in the directory there; in the partition of the
 /// given number, else where the store is.
-pub fn verify(path: &Path, partition: Option<u32>, job: &Job) -> Result<Verification, VerifyError> {
+pub fn verify(
+    path: &Path,
+    partition: Option<u32>,
+    job: &Job,
+    progress: &Progress,
+) -> Result<Verification, VerifyError> {
+    progress.phase("opening");
     let image = Image::open(path, job)?;
     let part = image.choose(partition)?;
     match &part.filesystem {
@@ -174,6 +181,7 @@ pub fn verify(path: &Path, partition: Option<u32>, job: &Job) -> Result<Verifica
     let names = store_names(&files, &store)?;
     let records = Records::read(&files, job)?.ok_or(VerifyError::NoRecords)?;
     let candidates = candidates(&names, &records);
+    progress.phase_of("hashing", candidates.iter().map(Candidate::nar_bytes).sum());
     let found = hash(&candidates, &store, part.volume(), job)?;
     Ok(conclude(&records, &candidates, found))
 }
@@ -307,6 +315,12 @@ fn fault(
 }
 
 impl Candidate {
+    /// Of the NAR that is to be hashed, as it is registered.
+    fn nar_bytes(&self) -> u64 {
+        let said = self.said.as_ref().filter(|_| self.is_there);
+        said.map_or(0, |said| said.digest().size)
+    }
+
     /// Its path in the image.
     fn path(&self) -> Vec<u8> {
         [STORE_DIRECTORY.as_bytes(), &self.name].join(&b'/')

@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::Command;
 
 use nix2image::image;
 use nix2image::job::Job;
@@ -15,27 +14,13 @@ use nix2image::tree::Timestamp;
 use nix2image::{ext4, sparse, store};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::command::run;
-use crate::support::mount::Mounted;
+use crate::support::host_filesystem::HOST_FILESYSTEMS;
 use crate::support::sample::{noise, roomy};
-use crate::support::temporary;
-
-/// A filesystem of the host that is mounted on the path while `work` runs there.
-type HostFilesystem = fn(work: &mut dyn FnMut(&Path));
 
 #[test]
 fn every_host_filesystem_gives_the_same_image() {
-    let filesystems: [(&str, HostFilesystem); 5] = [
-        ("ext4", |work| on_a_loop_device("ext4", "-q", work)),
-        ("XFS", |work| on_a_loop_device("xfs", "-q", work)),
-        ("btrfs", |work| on_a_loop_device("btrfs", "-q", work)),
-        ("tmpfs", |work| {
-            work(Mounted::tmpfs().root());
-        }),
-        ("overlay", on_an_overlay),
-    ];
     let mut digests = BTreeSet::new();
-    for (called, filesystem) in filesystems {
+    for (called, filesystem) in HOST_FILESYSTEMS {
         for zeros in [Zeros::Hole, Zeros::Written] {
             filesystem(&mut |directory| {
                 make_store_path(&directory.join("source"), zeros);
@@ -113,26 +98,4 @@ fn digest(directory: &Path, is_sparse: bool) -> String {
     hash.update(fs::read(&path).unwrap());
     fs::remove_file(&path).unwrap();
     data_encoding::HEXLOWER.encode(&hash.finalize())
-}
-
-/// On a new filesystem of `kind`, which `mkfs` makes with the `option`.
-pub(crate) fn on_a_loop_device(kind: &str, option: &str, work: &mut dyn FnMut(&Path)) {
-    let host = temporary::directory();
-    let disk = host.path().join("disk");
-    File::create_new(&disk).unwrap().set_len(1 << 30).unwrap();
-    run(Command::new(format!("mkfs.{kind}")).arg(option).arg(&disk));
-    work(Mounted::writable(kind, &disk).root());
-}
-
-/// With some files in the lower layer, and the others in the upper.
-fn on_an_overlay(work: &mut dyn FnMut(&Path)) {
-    let layers = Mounted::tmpfs();
-    let lower = layers.root().join("lower");
-    fs::create_dir_all(lower.join("source/crowd")).unwrap();
-    fs::write(lower.join("source/crowd/entry 7"), "7").unwrap();
-    fs::write(lower.join("source/crowd/entry 8"), "to be replaced").unwrap();
-    for layer in ["upper", "work"] {
-        fs::create_dir(layers.root().join(layer)).unwrap();
-    }
-    work(Mounted::overlay(layers.root()).root());
 }

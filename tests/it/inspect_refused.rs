@@ -10,6 +10,7 @@ use nix2image::error::Chain;
 use nix2image::image::Container;
 use nix2image::inspect::{EntryKind, Image as Inspected, InspectError};
 use nix2image::job::Job;
+use nix2image::progress::{Listener, Progress};
 use serde_json::{Value, json};
 
 use crate::support::command::run;
@@ -307,7 +308,8 @@ fn look_at(image: &Path) {
             }
         }
     }
-    let _ = nix2image::verify::verify(image, None, &job);
+    let progress = Progress::new(Listener::Nobody, &job);
+    let _ = nix2image::verify::verify(image, None, &job, &progress);
 }
 
 /// Takes so many bytes, and then none.

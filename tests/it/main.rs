@@ -26,6 +26,7 @@ mod inspect;
 mod inspect_refused;
 mod install;
 mod manual;
+mod matrix;
 mod mke2fs;
 mod mounted;
 mod nix;

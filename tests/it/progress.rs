@@ -175,14 +175,7 @@ fn a_command_shows_a_bar_at_a_terminal_lines_if_asked_and_else_nothing() {
     };
 
     let target = temporary::directory();
-    let mut script = Command::new("script");
-    script.args([
-        "--quiet",
-        "--return",
-        "--command",
-        &words(&target).join(" "),
-    ]);
-    let shown = run(script.arg("/dev/null"));
+    let shown = at_a_terminal(&words(&target).join(" "));
     assert!(
         shown.contains("copying") && shown.contains("left"),
         "{shown:?}"
@@ -199,4 +192,42 @@ fn a_command_shows_a_bar_at_a_terminal_lines_if_asked_and_else_nothing() {
     let lines = said(verbose.args(&words_now[1..]).arg("--verbose"));
     assert_eq!(lines[0], "nix2image: gathering");
     assert!(lines.contains(&"nix2image: copying".into()), "{lines:?}");
+}
+
+#[test]
+fn verify_and_inspect_show_a_bar_at_a_terminal_lines_if_asked_and_else_nothing() {
+    let derivation = derivation(json!({ "compression": "zstd", "compressionLevel": 1 }));
+    run(&mut derivation.builder_after(&[]));
+    let (builder, image) = (env::builder(), derivation.out());
+    for (command, phases) in [
+        ("verify", &["opening", "hashing"][..]),
+        ("inspect", &["opening"]),
+    ] {
+        let shown = at_a_terminal(&format!(
+            "{} {command} {}",
+            builder.display(),
+            image.display()
+        ));
+        for phase in phases {
+            assert!(shown.contains(phase), "{shown:?}");
+        }
+        let mut quiet = Command::new(&builder);
+        let lines = said(quiet.arg(command).arg(&image));
+        assert!(lines.is_empty(), "{lines:?}");
+        let mut verbose = Command::new(&builder);
+        let mut lines = said(verbose.args(["--verbose", command]).arg(&image));
+        lines.retain(|line| !line.contains(" % of "));
+        let expected: Vec<_> = phases
+            .iter()
+            .map(|phase| format!("nix2image: {phase}"))
+            .collect();
+        assert_eq!(lines, expected);
+    }
+}
+
+/// What a person sees of `command` at a terminal.
+#[track_caller]
+fn at_a_terminal(command: &str) -> String {
+    let mut script = Command::new("script");
+    run(script.args(["--quiet", "--return", "--command", command, "/dev/null"]))
 }

@@ -12,7 +12,7 @@ use nix2image::tree::{Kind, Timestamp, Tree};
 use nix2image::{ext4, store};
 use rustix::fs::{SeekFrom, seek, statvfs};
 
-use crate::host_filesystems::on_a_loop_device;
+use crate::support::host_filesystem::on_a_loop_device;
 use crate::support::mount::Mounted;
 use crate::support::sample::{noise, roomy};
 

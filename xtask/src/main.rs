@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask build | test [--full] | demo | bench [--quick]
+//! The project's own commands: `cargo xtask build | test [--full] | matrix | demo | bench [--quick]
 //! [--report | --forms | --containers | --settings | --many]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
@@ -13,6 +13,7 @@ mod debian;
 mod demo;
 mod deny;
 mod kernel;
+mod matrix;
 mod nix;
 mod prerequisites;
 mod proof;
@@ -29,6 +30,7 @@ usage: cargo xtask COMMAND
 
   build          the static binary; its path is the last line on stdout
   test [--full]  everything that proves the project; --full adds what is longer
+  matrix         every Nix × profile × container × filesystem of the host: one digest each
   demo           an image of a small closure, made by a real nix-build in its sandbox
   bench [--quick] [--report | --forms | --containers | --settings | --many]
                  our speed and memory beside others', as a table; --quick on less,
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         ["build"] => Box::new(builder::command),
         ["test"] => Box::new(|workspace| proof::command(workspace, proof::Extent::Usual)),
         ["test", "--full"] => Box::new(|workspace| proof::command(workspace, proof::Extent::Full)),
+        ["matrix"] => Box::new(matrix::command),
         ["demo"] => Box::new(demo::command),
         ["bench", flags @ ..] => {
             let Some(request) = bench::Request::parse(flags) else {

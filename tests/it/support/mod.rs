@@ -13,6 +13,7 @@ pub(crate) mod fat;
 pub(crate) mod firmware;
 pub(crate) mod forms;
 pub(crate) mod fsck;
+pub(crate) mod host_filesystem;
 pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod initrd;

@@ -7,11 +7,11 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use serde_json::{Value, json};
 
-use super::{failure, image, some_store, ways};
-use crate::host_filesystems::on_a_loop_device;
+use super::{failure, image, known, some_store, ways};
 use crate::support::command::output;
 use crate::support::direct::{Direct, FakeStore};
 use crate::support::env;
+use crate::support::host_filesystem::on_a_loop_device;
 use crate::support::mount::Mounted;
 
 /// Bytes of a page, the block of a tmpfs.
@@ -89,6 +89,21 @@ fn a_disk_that_has_room_for_the_image_alone_has_no_room_for_what_stands_beside_i
     assert!(
         message.starts_with(&format!("cannot write {}", tmpfs.root().display()))
             && message.contains("nix-path-registration")
+            && message.ends_with(NO_SPACE),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_disk_that_has_room_for_the_compressed_image_alone_cannot_check_it() {
+    let store = some_store();
+    let attributes = json!({ "compression": "zstd", "selfCheck": true });
+    let tmpfs = Mounted::tmpfs_of(taken(&store, &json!({ "compression": "zstd" })) + PAGE);
+    let derivation = Direct::new(attributes, &[known(&store)]).with_output_in(tmpfs.root());
+    let output = output(&mut derivation.builder_with_store(store.store()));
+    let message = failure(&derivation, &output, 1);
+    assert!(
+        message.starts_with("cannot unpack the written image beside it for `selfCheck`")
             && message.ends_with(NO_SPACE),
         "{message}"
     );

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::served::{ServedStore, named};
 use super::{failure, fill, image};
-use crate::host_filesystems::on_a_loop_device;
 use crate::support::command::output;
 use crate::support::direct::{Direct, FakeStore};
+use crate::support::host_filesystem::on_a_loop_device;
 use crate::support::mount::Mounted;
 use crate::support::sample::{CAPABILITY, acl};
 use crate::support::walk::is_the_store_path;
