@@ -6,6 +6,8 @@
   busybox,
   # string: the system that the builds run on.
   system ? builtins.currentSystem,
+  # int: bytes of the longest target of a symlink, 15 at least. XFS keeps at most 1024.
+  longestTarget ? 4095,
 }:
 let
   shell = "${
@@ -84,7 +86,7 @@ derivation {
     ln -s ${repeat 59 "t"} links/59
     ln -s ${repeat 60 "t"} links/60
     ln -s ${repeat 20 "123456789/"} links/200
-    ln -s ${repeat 409 "123456789/"}12345 links/4095
+    ln -s ${builtins.substring 0 longestTarget (repeat 410 "123456789/")} links/${toString longestTarget}
     ln -s -- "$(printf '\377\n.')" links/bytes
 
     mkdir same

@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::command::{run, start};
+use super::command::{run, start, starting};
 use super::temporary;
 
 /// A browser with one page.
@@ -189,7 +189,7 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // timeout(1) passes it on.
         let id = self.process.id().to_string();
-        let _ = Command::new("kill").arg(id).status();
+        let _ = starting(|| Command::new("kill").arg(id).status());
         let _ = self.process.wait();
     }
 }

@@ -17,7 +17,8 @@ use super::temporary;
 
 /// The Nix expression `body`, in which stand our functions as `nix2image`, the one
 /// closure of Debian packages as `small` (all its derivations as `packages`), and the
-/// one of hostile names as `hostile`, also for any system as `hostileOn system`.
+/// one of hostile names as `hostile`, also for any system as `hostileOn system`, and with other
+/// settings as `hostileWith settings`.
 #[track_caller]
 pub(crate) fn expression(body: &str) -> String {
     let checkout = env::checkout();
@@ -27,7 +28,8 @@ pub(crate) fn expression(body: &str) -> String {
           nix2image = import {nix} {{ builder = {builder}; }};
           packages = (import {small}).packages;
           small = (import {small}).closure;
-          hostileOn = system: import {hostile} {{ busybox = {busybox}; inherit system; }};
+          hostileWith = settings: import {hostile} ({{ busybox = {busybox}; }} // settings);
+          hostileOn = system: hostileWith {{ inherit system; }};
           hostile = hostileOn builtins.currentSystem;
         in
         {body}",

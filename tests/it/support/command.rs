@@ -9,11 +9,16 @@ static STARTING: RwLock<()> = RwLock::new(());
 /// Starts `command`.
 #[track_caller]
 pub(crate) fn start(command: &mut Command) -> Child {
-    let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
-    match command.spawn() {
+    match starting(|| command.spawn()) {
         Ok(child) => child,
         Err(error) => panic!("cannot start {command:?}: {error}"),
     }
+}
+
+/// Does what starts processes by itself.
+pub(crate) fn starting<T>(work: impl FnOnce() -> T) -> T {
+    let _starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    work()
 }
 
 /// Waits until every process that was started has its own program. Before, it has open

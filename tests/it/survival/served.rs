@@ -15,6 +15,7 @@ use fuser::{
 use nix2image::store::nar::nar_hash;
 use tempfile::TempDir;
 
+use crate::support::command::starting;
 use crate::support::command::wait_for_starts;
 use crate::support::direct::FakeStore;
 use crate::support::nix::PathInfo;
@@ -117,7 +118,8 @@ impl ServedStore {
         let mut config = Config::default();
         // Devices too, as they are on a host.
         config.mount_options = vec![MountOption::RO, MountOption::Dev];
-        let session = fuser::spawn_mount(Server(state.clone()), directory.path(), &config);
+        let server = Server(state.clone());
+        let session = starting(|| fuser::spawn_mount(server, directory.path(), &config));
         Self {
             session: Some(session.expect("this kernel has FUSE, and this process is root's")),
             state,
