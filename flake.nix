@@ -15,9 +15,9 @@
       ];
       forAllSystems =
         f: nixpkgs.lib.genAttrs systems (system: f system nixpkgs.legacyPackages.${system});
-      examples = import ./nix/examples {
+      examples = import ./examples {
         inherit nixpkgs;
-        inherit (self) nixosModules;
+        nix2image = self;
       };
     in
     {

@@ -179,10 +179,18 @@ pub enum AttrsError {
         needed: &'static str,
     },
     /// Attributes of another time.
-    #[error("nix2image.version: {found} is unknown; this nix2image {} knows version {}", env!("CARGO_PKG_VERSION"), Attrs::VERSION)]
+    #[error(
+        "nix2image.version: {found} is {}, and this nix2image {} knows version {known}; {}",
+        age.what,
+        env!("CARGO_PKG_VERSION"),
+        age.remedy,
+        known = Attrs::VERSION
+    )]
     Version {
         /// The version that the attributes are of.
         found: Value,
+        /// What that is beside ours.
+        age: &'static Age,
     },
     /// An attribute that is unknown, of the wrong type, or has a value that is not allowed.
     #[error("{attribute}")]
@@ -268,12 +276,43 @@ fn check_version(ours: &Value) -> Result<(), AttrsError> {
         None if !ours.is_object() => Ok(()),
         None | Some(Value::Null) => Err(AttrsError::Missing {
             attribute: "nix2image.version",
-            needed: "this nix2image knows version 1",
+            needed: "write version = 1, that of the attributes which this nix2image knows",
         }),
         Some(version) if *version == Attrs::VERSION => Ok(()),
         Some(found) => Err(AttrsError::Version {
             found: found.clone(),
+            age: Age::of(found),
         }),
+    }
+}
+
+/// What another version is beside ours, and what to do.
+#[derive(Debug)]
+pub struct Age {
+    what: &'static str,
+    remedy: &'static str,
+}
+
+impl Age {
+    const NEWER: Self = Self {
+        what: "newer",
+        remedy: "take the binary that belongs to the Nix functions, or the functions of this binary",
+    };
+    const OLDER: Self = Self {
+        what: "older than all that were",
+        remedy: "write version = 1",
+    };
+    const NONE: Self = Self {
+        what: "no version",
+        remedy: "write version = 1, as a number",
+    };
+
+    fn of(found: &Value) -> &'static Self {
+        match (found.as_u64(), found.as_i64()) {
+            (Some(version), _) if version > Attrs::VERSION.into() => &Self::NEWER,
+            (_, Some(_)) => &Self::OLDER,
+            _ => &Self::NONE,
+        }
     }
 }
 

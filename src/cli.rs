@@ -10,6 +10,7 @@ use nix2image::prepare_root::PrepareRoot;
 use nix2image::store::{Form, StorePath, StorePathError};
 use nix2image::tree::Timestamp;
 
+mod help;
 mod inspect;
 mod install;
 mod manual;
@@ -22,9 +23,12 @@ pub(crate) use manual::write as write_manual;
 ///
 /// Without a command this is the builder of a Nix derivation: it reads what to make from
 /// the structured attributes of the derivation, under `nix2image`, and writes the image to
-/// `$out`. docs/attributes.md says what they are.
+/// `$out`. The Nix functions of this project (makeExt4Fs, makeDiskImage, makeSdImage and others)
+/// make such derivations, so that `nix build` runs it, and nobody else need do so.
+///
+/// The commands look into images that are there, and lay roots into directories.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, max_term_width = 100, after_long_help = help::PROGRAM)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -51,24 +55,28 @@ pub(crate) enum Command {
     /// Directories, store paths, the store's database, profiles and /bin/sh: what an image
     /// has. On a root that is filled already, what is missing is added, and a profile gets
     /// a new generation if it changes. Killed and run again, it goes on.
+    #[command(after_long_help = help::PREPARE_ROOT)]
     PrepareRoot(PrepareRootArguments),
     /// Install a NixOS that boots on a disk that is mounted in a directory.
     ///
     /// The root is prepared, and the system installs its boot loader. Only root can do that.
-    /// docs/install.md says more.
+    #[command(after_long_help = help::INSTALL)]
     Install(InstallArguments),
-    /// Look into an image: what it is wrapped in, its partitions, its filesystems, its files.
+    /// Look into an image: its container, partitions, filesystems and files.
     ///
     /// Images are raw, or in zstd, qcow2 or VHD; filesystems are ext4 and FAT. Nothing is
-    /// mounted, and nobody need be root. docs/inspect.md says more.
+    /// mounted, and nobody need be root.
+    #[command(after_long_help = help::INSPECT)]
     Inspect(InspectArguments),
     /// Compare the store paths in an image with its own database and registration.
     ///
     /// Each path is hashed, on all threads, and what is missing, extra or changed is listed.
-    /// Exit codes: 0 if all is right, 1 if not, 2 if there is nothing to compare with.
-    /// docs/inspect.md says more.
+    #[command(after_long_help = help::VERIFY)]
     Verify(VerifyArguments),
-    /// Write manual pages and shell completions below PREFIX, as a package installs them.
+    /// Write manual pages and shell completions below PREFIX.
+    ///
+    /// They are what a package installs, made of the command line that this program has.
+    #[command(after_long_help = help::MANUAL)]
     Manual {
         /// What has `share`.
         prefix: PathBuf,
@@ -99,8 +107,10 @@ pub(crate) struct PrepareRootArguments {
     /// The program that /bin/sh shall be, in a path of the closure.
     #[arg(long, value_name = "PATH")]
     shell: Option<PathBuf>,
-    /// What `nix-store --export` wrote if it ends in `.closure`, else a text graph of
-    /// exportReferencesGraph; may be given more than once.
+    /// A closure; may be given more than once.
+    ///
+    /// What `nix-store --export` wrote if its name ends in `.closure`, else a text graph of
+    /// exportReferencesGraph.
     #[arg(long = "closure", value_name = "FILE")]
     closures: Vec<PathBuf>,
     /// Have no channel, whatever else is said.

@@ -207,22 +207,31 @@ fn the_times_that_ext4_holds_are_taken() {
 
 #[test]
 fn the_version_is_looked_at_first() {
-    let known = format!(
-        "this nix2image {} knows version 1",
-        env!("CARGO_PKG_VERSION")
-    );
-    assert_eq!(
-        error_of(&derivation(&json!({ "version": 2, "fromTheFuture": true }))),
-        format!("nix2image.version: 2 is unknown; {known}")
-    );
-    assert_eq!(
-        error_of(&derivation(&json!({ "version": "1" }))),
-        format!("nix2image.version: \"1\" is unknown; {known}")
-    );
+    let ours = env!("CARGO_PKG_VERSION");
+    for (version, what, remedy) in [
+        (
+            json!(2),
+            "newer",
+            "take the binary that belongs to the Nix functions, or the functions of this binary",
+        ),
+        (json!(u64::MAX), "newer", "take the binary"),
+        (json!(0), "older than all that were", "write version = 1"),
+        (json!(-1), "older than all that were", "write version = 1"),
+        (json!("1"), "no version", "write version = 1, as a number"),
+        (json!(1.5), "no version", "write version = 1, as a number"),
+    ] {
+        let message = error_of(&derivation(
+            &json!({ "version": version, "fromTheFuture": true }),
+        ));
+        let expected = format!(
+            "nix2image.version: {version} is {what}, and this nix2image {ours} knows version 1; {remedy}"
+        );
+        assert!(message.starts_with(&expected), "{message}");
+    }
     for image in [json!({ "lable": "x" }), json!({ "version": null })] {
         assert_eq!(
             error_of(&derivation(&image)),
-            "nix2image.version: missing; this nix2image knows version 1"
+            "nix2image.version: missing; write version = 1, that of the attributes which this nix2image knows"
         );
     }
 }

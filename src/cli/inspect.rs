@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::help;
+
 #[derive(Args)]
 pub(crate) struct InspectArguments {
     /// The image, or the output of a build with one image in it.
@@ -20,6 +22,7 @@ pub(crate) struct InspectArguments {
 #[derive(Subcommand)]
 pub(crate) enum Look {
     /// List a directory, or a file: type, mode, owner, size, name, target.
+    #[command(after_long_help = help::LS)]
     Ls {
         #[command(flatten)]
         at: At,
@@ -31,6 +34,7 @@ pub(crate) enum Look {
         path: OsString,
     },
     /// Write the content of a file to standard output.
+    #[command(after_long_help = help::CAT)]
     Cat {
         #[command(flatten)]
         at: At,
@@ -43,8 +47,9 @@ pub(crate) enum Look {
 /// Where to look.
 #[derive(Args)]
 pub(crate) struct At {
-    /// The partition to look into; without it, the one that holds /nix/store, or the only one
-    /// with a filesystem.
+    /// The partition to look into.
+    ///
+    /// Without it, the one that holds /nix/store, or the only one with a filesystem.
     #[arg(long, value_name = "N")]
     pub(crate) partition: Option<u32>,
 }

@@ -14,10 +14,14 @@ pub(crate) struct InstallArguments {
     /// The directory where the target is mounted.
     #[arg(long, value_name = "DIR", default_value = "/mnt")]
     root: PathBuf,
-    /// The system; without it, DIR/etc/nixos/configuration.nix is built with nix-build.
+    /// The system that is to boot.
+    ///
+    /// Without it, DIR/etc/nixos/configuration.nix is built with nix-build.
     #[arg(long, value_name = "PATH", value_parser = StorePath::parse)]
     system: Option<StorePath>,
-    /// The channel that root's channels shall lead to; without it, root's of this host.
+    /// The channel that root's channels shall lead to.
+    ///
+    /// Without it, root's channel of this host.
     #[arg(long, value_name = "PATH", value_parser = StorePath::parse)]
     #[arg(conflicts_with = "no_channel_copy")]
     channel: Option<StorePath>,
@@ -27,19 +31,23 @@ pub(crate) struct InstallArguments {
     /// Do not let the system install its boot loader.
     #[arg(long, alias = "no-bootloader")]
     no_boot_loader: bool,
-    /// Do not ask for root's password. It is asked for only at a terminal.
+    /// Do not ask for root's password.
+    ///
+    /// It is asked for only at a terminal.
     #[arg(long, alias = "no-root-password")]
     no_root_passwd: bool,
     /// The program that /bin/sh shall be, in a path of the closure.
     #[arg(long, value_name = "PATH")]
     shell: Option<PathBuf>,
-    /// What `nix-store --export` wrote if it ends in `.closure`, else a text graph of
-    /// exportReferencesGraph; may be given more than once. Without it, this host's store is
-    /// asked.
+    /// A closure; may be given more than once.
+    ///
+    /// What `nix-store --export` wrote if its name ends in `.closure`, else a text graph of
+    /// exportReferencesGraph. Without it, this host's store is asked.
     #[arg(long = "closure", value_name = "FILE")]
     closures: Vec<PathBuf>,
-    /// Install nothing, but run a command in a root that is installed, by default a shell.
-    /// All that follows is the command.
+    /// Install nothing, but run a command in a root that is installed.
+    ///
+    /// All that follows is the command; by default it is a shell.
     #[arg(long, value_name = "COMMAND", num_args = 0.., allow_hyphen_values = true)]
     #[arg(conflicts_with_all = [
         "system", "channel", "no_channel_copy", "no_boot_loader", "no_root_passwd", "shell",

@@ -13,6 +13,7 @@ mod containers;
 mod deduplicate;
 mod determinism;
 mod disks;
+mod documents;
 mod exact;
 mod extents;
 mod fat;

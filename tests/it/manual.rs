@@ -18,15 +18,23 @@ fn prefix() -> TempDir {
     prefix
 }
 
-/// The commands that `--help` shows.
-fn commands() -> BTreeSet<String> {
-    let help = run(Command::new(env::builder()).arg("--help"));
-    let (_, commands) = help.split_once("Commands:\n").unwrap();
-    let (commands, _) = commands.split_once("\n\n").unwrap();
+/// The commands that `--help` shows behind `words`, less `help` itself.
+fn commands_of(words: &[&str]) -> BTreeSet<String> {
+    let help = run(Command::new(env::builder()).args(words).arg("--help"));
+    let commands = help.split_once("\nCommands:\n").unwrap_or_default().1;
+    let (commands, _) = commands.split_once("\n\n").unwrap_or_default();
     let names = commands
         .lines()
         .filter_map(|line| line.split_whitespace().next());
-    names.map(String::from).collect()
+    names
+        .filter(|name| *name != "help")
+        .map(String::from)
+        .collect()
+}
+
+/// Those of the program.
+fn commands() -> BTreeSet<String> {
+    commands_of(&[])
 }
 
 #[test]
@@ -37,12 +45,13 @@ fn there_is_a_page_for_each_command_and_man_has_nothing_to_say_of_it() {
         .unwrap()
         .map(|page| page.unwrap().file_name().into_string().unwrap())
         .collect();
-    let mut expected: BTreeSet<String> = commands()
-        .iter()
-        .filter(|command| *command != "help")
-        .map(|command| format!("nix2image-{command}.1"))
-        .collect();
-    expected.insert("nix2image.1".into());
+    let mut expected = BTreeSet::from(["nix2image.1".into()]);
+    for command in commands() {
+        for below in commands_of(&[&command]) {
+            expected.insert(format!("nix2image-{command}-{below}.1"));
+        }
+        expected.insert(format!("nix2image-{command}.1"));
+    }
     assert_eq!(pages, expected);
     for page in pages {
         let mut man = Command::new("man");

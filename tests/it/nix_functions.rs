@@ -2,7 +2,6 @@
 //! in `tests/nix`; see the README there.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +11,7 @@ use tempfile::TempDir;
 use crate::support::command::{run, run_to_failure};
 use crate::support::env;
 use crate::support::nix::Nix;
+use crate::support::offered::copy_tracked_files;
 use crate::support::temporary;
 
 /// Trees of nixpkgs to evaluate against: the stand-in, and the real one where there is one.
@@ -87,26 +87,11 @@ fn without_colours(text: &str) -> String {
     })
 }
 
-/// What git tracks, without git: a `path:` flake would copy the target directory too, and a
-/// `git+file:` one wants a git that trusts the checkout.
+/// A `path:` flake of the checkout would copy the target directory too, and a `git+file:` one wants
+/// a git that trusts it.
 fn tracked_files() -> TempDir {
     let copy = temporary::directory();
-    let checkout = env::checkout();
-    let mut git = Command::new("git");
-    git.arg("-c")
-        .arg(format!("safe.directory={}", checkout.display()))
-        .arg("-C")
-        .arg(&checkout)
-        .args(["ls-files", "-z"]);
-    for name in run(&mut git).split_terminator('\0') {
-        let (from, to) = (checkout.join(name), copy.path().join(name));
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        if from.is_symlink() {
-            symlink(from.read_link().unwrap(), to).unwrap();
-        } else {
-            fs::copy(from, to).unwrap();
-        }
-    }
+    copy_tracked_files(copy.path());
     copy
 }
 
@@ -156,7 +141,7 @@ fn the_flake_shows_its_outputs() {
                 let kind = &shown["templates"][template]["type"];
                 assert_eq!(kind, "template", "{template}");
             }
-            for example in ["ec2", "sd-card"] {
+            for example in ["ec2", "qemu", "sd-card"] {
                 let kind = &shown["nixosConfigurations"][example]["type"];
                 assert_eq!(kind, "nixos-configuration", "{example}");
             }
@@ -176,6 +161,7 @@ fn the_flake_has_jobs_for_what_each_system_builds() {
             for (job, systems) in [
                 ("ec2", &both[1..]),
                 ("evaluation", both),
+                ("hydra-job", both),
                 ("image", both),
                 ("package", both),
                 ("sd-card", &both[..1]),

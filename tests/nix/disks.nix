@@ -33,37 +33,11 @@ let
   };
   nix2image = import ../../nix { inherit builder system pkgs; };
 
-  linux = pkgs.runCommand "linux" { } ''
-    mkdir -p "$out/dtbs/vendor"
-    echo kernel >"$out/bzImage"
-    echo tree >"$out/dtbs/vendor/board.dtb"
-  '';
-  initrd = pkgs.runCommand "initrd" { } ''
-    mkdir "$out"
-    echo initrd >"$out/initrd"
-  '';
-  described = pkgs.runCommand "nixos-system" { } ''
-    mkdir "$out"
-    echo 26.05.test >"$out/nixos-version"
-    echo init >"$out/init"
-    chmod 755 "$out/init"
-    ln -s ${linux}/dtbs "$out/dtbs"
-    cat >"$out/boot.json" <<EOF
-    {
-      "org.nixos.bootspec.v1": {
-        "init": "$out/init",
-        "initrd": "${initrd}/initrd",
-        "kernel": "${linux}/bzImage",
-        "kernelParams": [ "console=ttyS0" ],
-        "label": "NixOS 26.05.test",
-        "system": "${system}",
-        "toplevel": "$out"
-      },
-      "org.nixos.specialisation.v1": { },
-      "org.nixos.systemd-boot": { "sortKey": "nixos" }
-    }
-    EOF
-  '';
+  described = import ./nixpkgs/system.nix {
+    inherit (pkgs) runCommand;
+    inherit system;
+    version = "26.05.test";
+  };
   installed = if toplevel == null then described else toplevel;
   systemd = pkgs.runCommand "systemd" { } ''
     mkdir -p "$out/lib/systemd/boot"

@@ -41,6 +41,7 @@ pub(crate) const FOR_DEMO: &[Prerequisite] = &[
 
 /// For the tests, beside what the demo needs.
 pub(crate) const FOR_TESTS: &[Prerequisite] = &[
+    program("bmaptool", "bmap-tools"),
     program("chromium", "chromium"),
     program("debootstrap", "debootstrap"),
     program("fish", "fish"),
@@ -49,6 +50,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("grub-mkimage", "grub-common"),
     program("grub-script-check", "grub-common"),
     program("groff", "groff"),
+    program("jq", "jq"),
     program("losetup", "mount"),
     program("man", "man-db"),
     program("mdir", "mtools"),
@@ -78,6 +80,7 @@ pub(crate) const FOR_TESTS: &[Prerequisite] = &[
     program("unshare", "util-linux"),
     program("xz", "xz-utils"),
     program("zsh", "zsh"),
+    program("zstd", "zstd"),
 ];
 
 /// For the measurements, beside what the demo needs.

@@ -15,7 +15,10 @@
         storePaths = [ nixpkgs.legacyPackages.x86_64-linux.hello ];
         volumeLabel = "HELLO";
         # Shell commands that put more files into ./files, which is the root of the image.
-        populateImageCommands = "install -Dm644 ${./motd} files/etc/motd";
+        populateImageCommands = ''
+          mkdir -p files/etc
+          cat ${./motd} >files/etc/motd
+        '';
       };
     };
 }

@@ -64,17 +64,26 @@ impl Partition {
     }
 }
 
-/// A disk on a loop device with sectors of its own, read-only; detached with this value.
+/// A disk on a loop device; detached with this value.
 pub(crate) struct Loop(String);
 
 impl Loop {
+    /// One with sectors of its own, read-only.
     #[track_caller]
     pub(crate) fn attach(disk: &Path, sector: u64) -> Self {
-        let device = run(Command::new("losetup")
-            .args(["--find", "--show", "--read-only", "--sector-size"])
-            .arg(sector.to_string())
-            .arg(disk));
-        Self(device.trim().to_owned())
+        Self::with_options(disk, &["--read-only", "--sector-size", &sector.to_string()])
+    }
+
+    #[track_caller]
+    pub(crate) fn attach_writable(disk: &Path) -> Self {
+        Self::with_options(disk, &[])
+    }
+
+    #[track_caller]
+    fn with_options(disk: &Path, options: &[&str]) -> Self {
+        let mut losetup = Command::new("losetup");
+        losetup.args(["--find", "--show"]).args(options);
+        Self(run(losetup.arg(disk)).trim().to_owned())
     }
 
     pub(crate) fn path(&self) -> &Path {

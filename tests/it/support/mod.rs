@@ -20,6 +20,7 @@ pub(crate) mod initrd;
 pub(crate) mod inspected;
 pub(crate) mod mount;
 pub(crate) mod nix;
+pub(crate) mod offered;
 pub(crate) mod partitions;
 pub(crate) mod profiles;
 pub(crate) mod qemu;

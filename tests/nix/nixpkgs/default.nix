@@ -1,6 +1,9 @@
 # A stand-in for nixpkgs, where there is no network: what our functions, their tests and the flake
 # touch, and no more. Packages are stubs, except that `runCommand` runs, in the sandbox, with the
 # shell and the tools of the machine.
+#
+# In a copy with a directory `machine` (tests/it/support/offered.rs) these are taken from there, in
+# pure evaluation too, and so is what the packages hold that images are made with.
 {
   system ? builtins.currentSystem,
   # A system, or a set with `system`, as nixpkgs has it.
@@ -12,6 +15,9 @@
 }:
 let
   lib = import ./lib.nix;
+
+  machine = if builtins.pathExists ./machine then ./machine else null;
+  machineSystem = if machine == null then null else builtins.readFile (machine + "/system");
 
   # The package set that is built on one system to run on another.
   stage =
@@ -51,10 +57,10 @@ let
 
         runCommand =
           # Pure evaluation may not look at the machine, and another one's is not here.
-          if build == builtins.currentSystem or null then
+          if build == (if machine == null then builtins.currentSystem or null else machineSystem) then
             import ./run-command.nix {
               system = build;
-              inherit busybox;
+              inherit busybox machine;
             }
           else
             name: environment: commands:
@@ -69,29 +75,46 @@ let
 
         rustPlatform.buildRustPackage =
           arguments:
-          stub "${arguments.pname}-${arguments.version}"
+          real "${arguments.pname}-${arguments.version}" ''
+            mkdir -p "$out/bin"
+            cp ${machine + "/nix2image"} "$out/bin/nix2image"
+          ''
           // {
             inherit (arguments) meta postInstall src;
           };
 
         mkShell = _: stub "nix-shell";
         writeText = name: _text: stub name;
-        path = ./.;
+        path =
+          if machine == null then
+            ./.
+          else
+            builtins.path {
+              name = "nixpkgs";
+              path = ./.;
+              filter = path: _type: baseNameOf path != "machine";
+            };
 
-        hello = stub "hello";
+        hello = real "hello" ''
+          mkdir -p "$out/bin"
+          echo "Hello, world!" >"$out/bin/hello"
+        '';
         dosfstools = stub "dosfstools";
         e2fsprogs = stub "e2fsprogs";
         cargo = stub "cargo";
         cargo-deny = stub "cargo-deny";
         clippy = stub "clippy";
-        grub2 = stub "grub";
-        grub2_efi = stub "grub-efi";
+        grub2 = grub "grub";
+        grub2_efi = grub "grub-efi";
         libfaketime = stub "libfaketime";
         mtools = stub "mtools";
         nixfmt-tree = stub "nixfmt-tree";
         rustc = stub "rustc";
         rustfmt = stub "rustfmt";
-        systemd = stub "systemd";
+        systemd = real "systemd" ''
+          mkdir -p "$out/lib/systemd/boot"
+          cp -R ${machine + "/systemd-boot"} "$out/lib/systemd/boot/efi"
+        '';
         util-linux = stub "util-linux";
         zstd = stub "zstd";
       };
@@ -108,6 +131,20 @@ let
             (if static then "static" else "dynamic")
           ];
         };
+
+      # A stub, or, where there is a machine, what these commands make.
+      isReal = machine != null && build == machineSystem;
+      real = name: commands: if isReal then final.runCommand name { } commands else stub name;
+      grub =
+        name:
+        if isReal then
+          import ./grub.nix {
+            inherit machine;
+            inherit (final) runCommand;
+            system = build;
+          }
+        else
+          stub name;
 
       extend =
         layer: overlay: final:

@@ -6,6 +6,9 @@
   runCommand,
   # string: the directory with a directory for each of GRUB's platforms.
   directory ? "/usr/lib/grub",
+  # path: a directory with `bin`, `lib` and `grub`, in which all of this is; null is the machine
+  # itself.
+  machine ? null,
 }:
 let
   multiarch = builtins.replaceStrings [ "-linux" ] [ "-linux-gnu" ] system;
@@ -15,14 +18,23 @@ let
       inherit name path;
       filter = file: _type: builtins.match pattern (baseNameOf file) != null;
     };
-  libraries = selected "grub-libraries" "/usr/lib/${multiarch}" (
-    "(ld-linux-.*|lib(c|devmapper|lzma|m|pcre2-8|selinux|udev)\\.so\\..*)"
-  );
-  tool = selected "grub-mkimage" "/usr/bin" "grub-mkimage";
-  modules = builtins.path {
-    name = "grub-modules";
-    path = directory;
-  };
+  libraries =
+    if machine != null then
+      machine + "/lib"
+    else
+      selected "grub-libraries" "/usr/lib/${multiarch}" (
+        "(ld-linux-.*|lib(c|devmapper|lzma|m|pcre2-8|selinux|udev)\\.so\\..*)"
+      );
+  tool =
+    if machine != null then machine + "/bin" else selected "grub-mkimage" "/usr/bin" "grub-mkimage";
+  modules =
+    if machine != null then
+      machine + "/grub"
+    else
+      builtins.path {
+        name = "grub-modules";
+        path = directory;
+      };
 in
 runCommand "grub" { } ''
   mkdir -p "$out/bin" "$out/lib"

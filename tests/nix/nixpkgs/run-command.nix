@@ -6,6 +6,8 @@
   system,
   # string: a static busybox.
   busybox,
+  # path: a directory with `bin` and `lib`, in which all of this is; null is the machine itself.
+  machine ? null,
 }:
 let
   # Some files of a directory of the machine, links among them kept.
@@ -18,14 +20,26 @@ let
     };
 
   multiarch = builtins.replaceStrings [ "-linux" ] [ "-linux-gnu" ] system;
-  libraries = selected "tools-libraries" "/usr/lib/${multiarch}" (
-    name:
-    builtins.match "(ld-linux-.*|lib(acl|attr|selinux|c|lz4|lzma|pcre2-8|z|zstd)\\.so\\..*)" name
-    != null
-  );
-  tools = selected "tools" "/usr/bin" (name: builtins.match "cp|tar|zstd" name != null);
+  libraries =
+    if machine != null then
+      machine + "/lib"
+    else
+      selected "tools-libraries" "/usr/lib/${multiarch}" (
+        name:
+        builtins.match "(ld-linux-.*|lib(acl|attr|selinux|c|lz4|lzma|pcre2-8|z|zstd)\\.so\\..*)" name
+        != null
+      );
+  tools =
+    if machine != null then
+      machine + "/bin"
+    else
+      selected "tools" "/usr/bin" (name: builtins.match "cp|tar|zstd" name != null);
   # busybox looks at the name that it is called by.
-  shell = "${selected "busybox" (dirOf busybox) (name: name == "busybox")}/busybox";
+  shell =
+    if machine != null then
+      "${tools}/busybox"
+    else
+      "${selected "busybox" (dirOf busybox) (name: name == "busybox")}/busybox";
 in
 name: environment: commands:
 derivation (

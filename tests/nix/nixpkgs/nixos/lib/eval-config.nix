@@ -16,7 +16,8 @@ let
     ]
     ++ modules;
     specialArgs = {
-      modulesPath = ../modules;
+      # A string, as nixpkgs': "${modulesPath}/.." is in the same tree.
+      modulesPath = toString ../modules;
     };
   };
 in

@@ -81,9 +81,12 @@ in
 
     system.build = {
       # It changes with what boots.
-      toplevel = pkgs.runCommand "nixos-system" {
-        services = builtins.toJSON config.systemd.services;
-      } "";
+      toplevel = import ../../system.nix {
+        inherit (pkgs) runCommand;
+        system = config.nixpkgs.hostPlatform;
+        inherit (config.system.nixos) version;
+        environment.services = builtins.toJSON config.systemd.services;
+      };
       images = builtins.mapAttrs (
         _name: module: (extendModules { modules = [ module ]; }).config.system.build.image
       ) config.image.modules;
