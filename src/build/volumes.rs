@@ -46,7 +46,7 @@ impl Filesystem {
         let usage = image.usage();
         if let Some(accounts) = accounts {
             let costs = image.costs(|node, costs| accounts.ext4_file(node, costs));
-            accounts.ext4(at, &costs);
+            accounts.ext4(at, &costs, usage);
         }
         Ok((image.into_pieces(), Self { start, usage }))
     }

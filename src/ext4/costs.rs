@@ -32,10 +32,6 @@ pub struct Costs {
     pub free: u64,
     /// What is left behind the last block.
     pub rest: u64,
-    /// All inodes: a number, no bytes.
-    pub inodes: u32,
-    /// Inodes that nobody has: a number too.
-    pub free_inodes: u32,
 }
 
 /// Bytes that a file, or several, take beside their inodes.
@@ -69,12 +65,6 @@ impl Costs {
         let copies = shape.superblock_groups().count() as u64;
         let reserved = u64::from(shape.reserved_descriptor_blocks());
         let double_indirect = u64::from(reserved > 0);
-        let free: u64 = filesystem
-            .groups
-            .iter()
-            .map(|usage| usage.free_blocks)
-            .sum();
-        let inodes = shape.groups * shape.inodes_per_group;
         Self {
             files,
             superblocks: copies * BLOCK_BYTES,
@@ -85,10 +75,8 @@ impl Costs {
             inode_tables: groups * shape.inode_table_blocks() * BLOCK_BYTES,
             journal: layout.journal.map_or(0, bytes),
             orphan_file: layout.orphan_file.map_or(0, bytes),
-            free: free * BLOCK_BYTES,
+            free: filesystem.usage().free_blocks * BLOCK_BYTES,
             rest: layout.image_size - layout.blocks * BLOCK_BYTES,
-            inodes,
-            free_inodes: inodes - filesystem.inventory.last_number().0,
         }
     }
 

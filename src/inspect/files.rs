@@ -309,7 +309,8 @@ fn fat_node<'a>(files: &'a FatFiles, path: &[u8]) -> Result<FatNode<'a>, FilesFa
     files.node(&below)?.ok_or_else(missing)
 }
 
-fn readable(path: &[u8]) -> String {
+/// A path for a message.
+pub(super) fn readable(path: &[u8]) -> String {
     Escaped(path).to_string()
 }
 

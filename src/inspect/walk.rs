@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use ext4_view::{Ext4Error, FileType};
 
 use super::ext4::Ext4Files;
-use super::show::Escaped;
+use super::files::readable;
 use crate::job::{Job, Stopped};
 use crate::store::NarDigest;
 use crate::store::nar::{self, HashingWriter, NarError};
@@ -164,10 +164,6 @@ impl Walk<'_> {
         }
         self.nar.end_directory().map_err(hash_error(path))
     }
-}
-
-fn readable(path: &[u8]) -> String {
-    Escaped(path).to_string()
 }
 
 fn read_error(path: &[u8]) -> impl FnOnce(Ext4Error) -> WalkError {

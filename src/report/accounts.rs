@@ -81,13 +81,13 @@ impl Accounts {
     }
 
     /// Takes down an ext4 filesystem.
-    pub fn ext4(&mut self, at: At, costs: &ext4::Costs) {
+    pub fn ext4(&mut self, at: At, costs: &ext4::Costs, usage: ext4::Usage) {
         self.volumes.push(Volume {
             partition: at.0,
             holds: "ext4",
             inodes: Some(Inodes {
-                all: costs.inodes,
-                free: costs.free_inodes,
+                all: usage.inodes,
+                free: usage.free_inodes,
             }),
             costs: Costs::of([
                 ("content", costs.files.content),

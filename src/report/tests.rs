@@ -68,8 +68,8 @@ fn report(files: &[(&[u8], Vec<u8>)]) -> Report {
     let options = ext4::Options::new(ext4::Uuid([7; 16]));
     let filesystem = ext4::Image::new(tree, &options).unwrap();
     let costs = filesystem.costs(|node, costs| accounts.ext4_file(node, costs));
+    accounts.ext4(At(None), &costs, filesystem.usage());
     let pieces = filesystem.into_pieces();
-    accounts.ext4(At(None), &costs);
     let image = Image {
         name: "test.img".into(),
         kind: "ext4",
