@@ -98,6 +98,7 @@ impl Kind {
                 | Self::Cold,
                 Size::Full,
             ) => 3,
+            (Self::Closure, Size::Full) => 9,
             (_, Size::Full) => 5,
         }
     }
