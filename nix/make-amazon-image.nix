@@ -122,6 +122,7 @@ let
         nixosDisk
           {
             function = attribute;
+            page = "make-amazon-image.md";
             inherit (way) grubBoots;
             productOf = format: "file ${format} @image@";
             outputFilesOf = _: [

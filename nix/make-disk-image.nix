@@ -13,5 +13,8 @@ import ./lib/make-callable.nix context {
     lib = true;
   };
 
-  function = import ./lib/nixos-disk.nix context { function = "makeDiskImage"; };
+  function = import ./lib/nixos-disk.nix context {
+    function = "makeDiskImage";
+    page = "make-disk-image.md";
+  };
 }

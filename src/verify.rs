@@ -67,7 +67,7 @@ pub enum VerifyError {
     },
     /// It has a store and says nothing of it.
     #[error(
-        "the image has neither /nix/var/nix/db/db.sqlite nor a /nix-path-registration that is not empty: there is nothing to verify it against"
+        "the image has neither /nix/var/nix/db/db.sqlite nor a /nix-path-registration that is not empty: there is nothing to verify it against; build it with `registration = true`, or with the database of a root"
     )]
     NoRecords,
     /// Somebody asked to stop.

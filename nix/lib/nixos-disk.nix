@@ -3,6 +3,8 @@ context:
 {
   # string: the function's name, for errors.
   function,
+  # string: the page of docs that has its arguments.
+  page,
   # null or { bios; efi; } of bools: how GRUB boots, whatever the configuration says.
   grubBoots ? null,
   # function: from the image's format, as "vpc", to `outputFiles` of build-disk.nix.
@@ -322,7 +324,7 @@ let
           );
     in
     if unknown != [ ] then
-      refused "${builtins.head unknown} is unknown"
+      refused "${builtins.head unknown} is unknown; docs/${page} has all arguments"
     else if fsType != "ext4" then
       refused "fsType is \"${fsType}\", and only \"ext4\" is made here; use nixpkgs' make-disk-image.nix for another"
     else if touchEFIVars then

@@ -131,7 +131,9 @@ pub enum BootFault {
         source: NameError,
     },
     /// Two files for one name.
-    #[error("the boot loader's copies of {first} and of {second} would have one name, {name:?}")]
+    #[error(
+        "the boot loader's copies of {first} and of {second} would have one name, {name:?}; rename one of the two in the store path that has it"
+    )]
     Meeting {
         /// The name, from the target on.
         name: String,
@@ -165,7 +167,7 @@ pub enum BootFault {
         source: ScanError,
     },
     /// Neither of two parts.
-    #[error("neither `loader` nor `entries` is true, so there would be nothing")]
+    #[error("neither `loader` nor `entries` is true, so there would be nothing; set one of them")]
     Nothing,
 }
 

@@ -76,7 +76,7 @@ pub enum Unfit {
         length: usize,
     },
     /// A file with more names than `i_links_count` can count.
-    #[error("it has more than {} hard links", Inventory::MAX_LINKS)]
+    #[error("it has more than {} hard links; make some of its names files of their own", Inventory::MAX_LINKS)]
     Links,
     /// A directory with more subdirectories than `i_links_count` can count.
     #[error("it has more than {} subdirectories, which takes the feature dir_nlink", Inventory::MAX_LINKS - 2)]
@@ -129,7 +129,7 @@ pub enum Unfit {
     #[error("it is the root of a filesystem and must be a directory")]
     Root,
     /// `/lost+found` is taken.
-    #[error("e2fsck needs a directory there")]
+    #[error("e2fsck needs a directory there; give it another name")]
     LostAndFound,
 }
 

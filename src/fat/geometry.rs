@@ -39,7 +39,9 @@ pub enum SizeError {
         sector: u64,
     },
     /// Content that does not fit into the size that was asked for.
-    #[error("{size} bytes are too few for the content of the FAT filesystem; it needs {needed}")]
+    #[error(
+        "{size} bytes are too few for the content of the FAT filesystem; it needs {needed}, so give its partition as many, or \"fit\" as its size"
+    )]
     TooSmall {
         /// Bytes that were asked for.
         size: u64,
@@ -48,7 +50,7 @@ pub enum SizeError {
     },
     /// A size that the type does not have.
     #[error(
-        "a {fat_type} filesystem cannot have {size} bytes; with these sectors and clusters it has {min} to {max}"
+        "a {fat_type} filesystem cannot have {size} bytes; with these sectors and clusters it has {min} to {max}; choose another size or type"
     )]
     Type {
         /// The type that was asked for, or that goes with the size.

@@ -40,6 +40,15 @@ pub enum ScanError {
         /// What could not be read.
         path: PathBuf,
     },
+    /// Nothing is at a path that somebody named.
+    #[error(
+        "there is no {} on this host; build it or copy it here first, and let it be an input of the derivation that needs it",
+        path.display()
+    )]
+    Missing {
+        /// What was named.
+        path: PathBuf,
+    },
     /// The host refused otherwise.
     #[error("cannot read {}", path.display())]
     Read {
@@ -356,8 +365,13 @@ fn look_at(base: &Base, below: &Path, kinds: &Kinds) -> Result<Node, ScanError> 
         opened = directory.open(base)?;
         opened.as_fd()
     };
-    let stat = statat(open, name, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(|errno| ScanError::reading(entry_path(&directory, name), errno.into()))?;
+    let stat = statat(open, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| {
+        let path = entry_path(&directory, name);
+        match errno {
+            Errno::NOENT => ScanError::Missing { path },
+            errno => ScanError::reading(path, errno.into()),
+        }
+    })?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
         return Ok(Node::directory(kinds.executable.clone()));
     }
@@ -453,6 +467,7 @@ impl ScanError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Denied { path }
+            | Self::Missing { path }
             | Self::Read { path, .. }
             | Self::Special { path, .. }
             | Self::Name { path, .. }
@@ -619,6 +634,6 @@ mod tests {
             matches!(&error, ScanError::Special { kind: "a FIFO", path } if *path == top.join("a/deep/z"))
         );
         let error = scan(&top.join("missing"), MTIME).unwrap_err();
-        assert!(matches!(&error, ScanError::Read { path, .. } if *path == top.join("missing")));
+        assert!(matches!(&error, ScanError::Missing { path } if *path == top.join("missing")));
     }
 }

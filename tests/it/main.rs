@@ -20,6 +20,7 @@ mod fat;
 mod flash;
 mod forms;
 mod fuzz_corpus;
+mod gallery;
 mod growth;
 mod harness;
 mod host_filesystems;

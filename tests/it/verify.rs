@@ -187,7 +187,8 @@ fn without_a_database_and_a_registration_there_is_nothing_to_verify_against() {
     assert_eq!(
         refused(json!({ "registration": false })),
         "the image has neither /nix/var/nix/db/db.sqlite nor a /nix-path-registration that is not \
-         empty: there is nothing to verify it against"
+         empty: there is nothing to verify it against; build it with `registration = true`, \
+         or with the database of a root"
     );
     assert_eq!(
         refused(json!({ "onlyStore": true })),

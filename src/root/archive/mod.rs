@@ -113,7 +113,7 @@ pub enum ArchiveFault {
         value: String,
     },
     /// An extended header describes nothing.
-    #[error("it describes an entry that does not follow")]
+    #[error("it describes an entry that does not follow; was the file cut short?")]
     Orphan,
     /// A name leads out of the target.
     #[error(
@@ -138,7 +138,7 @@ pub enum ArchiveFault {
         first: u64,
     },
     /// A hard link to nothing.
-    #[error("it is a hard link to {target:?}, and no such file comes before it")]
+    #[error("it is a hard link to {target:?}, and no such file comes before it; put both into the tar, the file first")]
     LinkTarget {
         /// What it names, for reading.
         target: String,

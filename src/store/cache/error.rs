@@ -130,7 +130,10 @@ pub enum CacheError {
         source: NarReadError,
     },
     /// A NAR ends before its file does.
-    #[error("{} holds a NAR of {found} bytes, and the NarSize of {path} is {expected}", file.display())]
+    #[error(
+        "{} holds a NAR of {found} bytes, and the NarSize of {path} is {expected}; copy the path into the cache anew",
+        file.display()
+    )]
     NarEnd {
         /// The store path.
         path: StorePath,

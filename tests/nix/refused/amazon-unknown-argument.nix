@@ -1,4 +1,4 @@
-# error: nix2image: makeAmazonImage: volumeLabel is unknown
+# error: nix2image: makeAmazonImage: volumeLabel is unknown; docs/make-amazon-image.md has all arguments
 (import ../../../nix {
   builder = ./amazon-unknown-argument.nix;
   system = "x86_64-linux";

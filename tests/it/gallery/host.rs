@@ -1,0 +1,125 @@
+//! A host that is full, read-only, limited, or changes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::contents::graph;
+use super::{Stage, Subject};
+use crate::support::sample::noise;
+
+pub(super) fn subjects() -> Vec<Subject> {
+    vec![outputs(), limits(), changes()]
+}
+
+/// An image without a closure, on one thread, so that it is always refused at the same byte.
+fn image(stage: &Stage, attributes: Value) -> Command {
+    let mut command = stage.image(attributes);
+    command.env("NIX_BUILD_CORES", "1");
+    command
+}
+
+fn outputs() -> Subject {
+    Subject::new("Where the output goes", "")
+        .case("The disk is full", |stage| {
+            stage.first("mount -t tmpfs -o size=1m tmpfs /nix/store");
+            let command = image(stage, json!({}));
+            stage.show("the filesystem of /nix/store has 1 MiB");
+            command
+        })
+        .case("The disk is too full for a compressed image", |stage| {
+            let file = Stage::path("noise");
+            stage.write("/mnt/noise", noise(600_000, 1));
+            stage.first("mount -t tmpfs -o size=700k tmpfs /nix/store");
+            stage.first(&format!("cp noise {file}"));
+            let contents = json!([{ "source": file, "target": "/noise" }]);
+            image(
+                stage,
+                json!({ "compression": "zstd", "contents": contents }),
+            )
+        })
+        .case("The filesystem is read-only", |stage| {
+            stage.first("mount -t tmpfs -o ro tmpfs /nix/store");
+            let command = image(stage, json!({}));
+            stage.show("the filesystem of /nix/store is read-only");
+            command
+        })
+        .case("The directory may not be written", |stage| {
+            let store = stage.seen("/nix/store/x");
+            let closed = fs::Permissions::from_mode(0o555);
+            fs::set_permissions(store.parent().unwrap(), closed).unwrap();
+            stage.under(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"]);
+            let command = image(stage, json!({}));
+            stage.show("nobody but root may write to /nix/store");
+            command
+        })
+        .case("The output is the root of all", |stage| {
+            stage.derivation(json!({ "outputs": { "out": "/" }, "nix2image": {} }))
+        })
+}
+
+fn limits() -> Subject {
+    Subject::new("Limits of the process", "")
+        .case("Too little address space for its threads", |stage| {
+            stage.under(&["prlimit", "--as=1073741824"]);
+            let mut command = image(stage, json!({}));
+            stage.show("ulimit -v 1048576; NIX_BUILD_CORES=500 nix2image");
+            command.env("NIX_BUILD_CORES", "500");
+            command
+        })
+        .case(
+            "The largest file that is allowed is smaller than the image",
+            |stage| {
+                // The shell lets the program ignore the signal, and hear of it.
+                stage
+                    .first("trap '' XFSZ")
+                    .under(&["prlimit", "--fsize=1048576"]);
+                let command = image(stage, json!({}));
+                stage.show("ulimit -f 1024; nix2image");
+                command
+            },
+        )
+        .case("The same for a compressed image", |stage| {
+            stage
+                .first("trap '' XFSZ")
+                .under(&["prlimit", "--fsize=512"]);
+            let command = image(stage, json!({ "compression": "zstd" }));
+            stage.show("ulimit -f 1; nix2image");
+            command
+        })
+        .case("Too few descriptors", |stage| {
+            let hello = stage.put("hello/bin/hello", "");
+            let hello = hello.trim_end_matches("/bin/hello");
+            stage.under(&["prlimit", "--nofile=4"]);
+            let mut command = stage.image_of(&graph(hello), json!({}));
+            stage.show("ulimit -n 4; nix2image");
+            command.env("NIX_BUILD_CORES", "1");
+            command
+        })
+}
+
+fn changes() -> Subject {
+    /// An image of a store path whose file is one of the kernel's, which is not what it says.
+    fn with_file_of_the_kernel(stage: &Stage, file: &str) -> Command {
+        let here = stage.put("hello/file", "");
+        stage.first(&format!("mount --bind {file} {here}"));
+        stage.image_of(&graph(&Stage::path("hello")), json!({}))
+    }
+    Subject::new(
+        "Files that change or cannot be read",
+        "While the image is built.",
+    )
+    .case("A file has fewer bytes than when it was scanned", |stage| {
+        // It says that it has a page, and has one digit and a newline.
+        let command = with_file_of_the_kernel(stage, "/sys/kernel/fscaps");
+        stage.show("somebody writes to the file of a store path");
+        command
+    })
+    .case("A disk cannot read a file", |stage| {
+        let command = with_file_of_the_kernel(stage, "/sys/bus/cpu/uevent");
+        stage.show("the file of a store path lies on a bad disk");
+        command
+    })
+}
