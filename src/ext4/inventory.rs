@@ -76,7 +76,10 @@ pub enum Unfit {
         length: usize,
     },
     /// A file with more names than `i_links_count` can count.
-    #[error("it has more than {} hard links; make some of its names files of their own", Inventory::MAX_LINKS)]
+    #[error(
+        "it has more than {} hard links; make some of its names files of their own",
+        Inventory::MAX_LINKS
+    )]
     Links,
     /// A directory with more subdirectories than `i_links_count` can count.
     #[error("it has more than {} subdirectories, which takes the feature dir_nlink", Inventory::MAX_LINKS - 2)]

@@ -176,7 +176,9 @@ pub enum ExportFault {
         path: StorePath,
     },
     /// Something after the end.
-    #[error("byte {offset}: the export ends here, and {left} bytes follow; give each export as a file of its own")]
+    #[error(
+        "byte {offset}: the export ends here, and {left} bytes follow; give each export as a file of its own"
+    )]
     Trailing {
         /// Where the export ends.
         offset: u64,

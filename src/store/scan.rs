@@ -362,7 +362,13 @@ fn look_at(base: &Base, below: &Path, kinds: &Kinds) -> Result<Node, ScanError> 
     let open = if inner.as_os_str().is_empty() {
         base.as_fd()
     } else {
-        opened = directory.open(base)?;
+        opened = directory.open(base).map_err(|obstacle| match obstacle {
+            // Nobody has seen it before.
+            Obstacle::Changed(changed) if changed.found == "gone" => ScanError::Missing {
+                path: entry_path(&directory, name),
+            },
+            obstacle => obstacle.into(),
+        })?;
         opened.as_fd()
     };
     let stat = statat(open, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|errno| {

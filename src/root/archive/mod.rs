@@ -138,7 +138,9 @@ pub enum ArchiveFault {
         first: u64,
     },
     /// A hard link to nothing.
-    #[error("it is a hard link to {target:?}, and no such file comes before it; put both into the tar, the file first")]
+    #[error(
+        "it is a hard link to {target:?}, and no such file comes before it; put both into the tar, the file first"
+    )]
     LinkTarget {
         /// What it names, for reading.
         target: String,

@@ -116,6 +116,8 @@ fn open_or_create(directory: &Path, path: &Path) -> Result<Connection, DatabaseF
     let is_new = !has_version(directory)?;
     if is_new {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    } else {
+        check_there(path)?;
     }
     let mut connection = open(path, flags)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -134,6 +136,7 @@ fn open_read_only(
     path: &Path,
 ) -> Result<(Connection, Option<Stamp>), DatabaseFault> {
     has_version(directory)?;
+    check_there(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(path, flags)?;
     let Err(error) = try_to_read(&connection) else {
@@ -160,6 +163,15 @@ fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 /// `SQLite` opens its files when they are read first.
 fn try_to_read(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("select count(*) from sqlite_schema", (), |_| Ok(()))
+}
+
+/// `SQLite` does not say why it cannot open a file.
+fn check_there(path: &Path) -> Result<(), DatabaseFault> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(DatabaseFault::NoFile),
+        // It says what else is wrong.
+        _ => Ok(()),
+    }
 }
 
 /// Whether `directory` has a database of the version that is known here; an error if it

@@ -45,6 +45,11 @@ pub enum DatabaseFault {
     /// `SQLite` refused.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// There is none.
+    #[error(
+        "there is no such file; every Nix that has used a store leaves one, so is it the right directory?"
+    )]
+    NoFile,
     /// The file beside it that tells its version refused.
     #[error("cannot {action} {}", path.display())]
     VersionFile {

@@ -169,11 +169,11 @@ fn bootspecs() -> Subject {
         std::fs::create_dir(path).unwrap();
         command
     })
-    .case("A disk cannot read it", |stage| {
+    .case("The builder may not read it", |stage| {
         let path = Stage::path("nixos-system/boot.json");
         stage.first(&format!("mount --bind /sys/bus/cpu/uevent {path}"));
         let command = image(stage, &bootspec());
-        stage.show("boot.json lies on a bad disk");
+        stage.show("boot.json is a file that nobody may read");
         command
     })
     .case("It is of another version", |stage| {

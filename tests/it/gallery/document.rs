@@ -72,9 +72,27 @@ fn block(text: &mut String, shown: &str, message: &str) {
         text.push_str("──\n");
     }
     for line in message.lines() {
-        wrap(text, "", line);
+        wrap(text, "", &without_runs(line));
     }
     text.push_str("```\n");
+}
+
+/// `line` with fewer of one letter where many follow each other.
+fn without_runs(line: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut short = String::new();
+    let mut run = 0;
+    let mut last = None;
+    for character in line.chars() {
+        run = if last == Some(character) { run + 1 } else { 1 };
+        last = Some(character);
+        match run {
+            ..=LONGEST => short.push(character),
+            _ if short.ends_with('…') => {}
+            _ => short.push('…'),
+        }
+    }
+    short
 }
 
 /// Writes `line`, broken at spaces.

@@ -1,4 +1,4 @@
-//! A host that is full, read-only, limited, or changes.
+//! A host that is full, read-only or limited.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use super::{Stage, Subject};
 use crate::support::sample::noise;
 
 pub(super) fn subjects() -> Vec<Subject> {
-    vec![outputs(), limits(), changes()]
+    vec![outputs(), limits()]
 }
 
 /// An image without a closure, on one thread, so that it is always refused at the same byte.
@@ -98,28 +98,4 @@ fn limits() -> Subject {
             command.env("NIX_BUILD_CORES", "1");
             command
         })
-}
-
-fn changes() -> Subject {
-    /// An image of a store path whose file is one of the kernel's, which is not what it says.
-    fn with_file_of_the_kernel(stage: &Stage, file: &str) -> Command {
-        let here = stage.put("hello/file", "");
-        stage.first(&format!("mount --bind {file} {here}"));
-        stage.image_of(&graph(&Stage::path("hello")), json!({}))
-    }
-    Subject::new(
-        "Files that change or cannot be read",
-        "While the image is built.",
-    )
-    .case("A file has fewer bytes than when it was scanned", |stage| {
-        // It says that it has a page, and has one digit and a newline.
-        let command = with_file_of_the_kernel(stage, "/sys/kernel/fscaps");
-        stage.show("somebody writes to the file of a store path");
-        command
-    })
-    .case("A disk cannot read a file", |stage| {
-        let command = with_file_of_the_kernel(stage, "/sys/bus/cpu/uevent");
-        stage.show("the file of a store path lies on a bad disk");
-        command
-    })
 }

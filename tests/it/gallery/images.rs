@@ -134,11 +134,6 @@ fn finding() -> Subject {
             build(stage, json!({ "kind": "tar" }), &[]);
             inspect(stage)
         })
-        .case("It is on a disk that cannot be read", |stage| {
-            let command = stage.run("inspect /sys/bus/cpu/uevent");
-            stage.show("nix2image inspect /dev/sdx");
-            command
-        })
         .case("It is a FIFO", |stage| {
             run(Command::new("mkfifo").arg(stage.seen(IMAGE)));
             inspect(stage)

@@ -138,15 +138,24 @@ impl Message {
         has_words.then_some(Self { place, text, parts })
     }
 
-    /// Whether `line`, an error and its causes between colons, has this message in it.
+    /// Whether `line`, an error and its causes between colons, has this message in it. What
+    /// `verify` finds stands behind a `but`.
     pub(super) fn is_in(&self, line: &str) -> bool {
-        let ends: Vec<usize> = line
-            .match_indices(": ")
-            .map(|(at, _)| at)
+        let breaks = [": ", ", but "].into_iter().flat_map(|between| {
+            let found = line.match_indices(between);
+            found.map(move |(at, _)| (at, at + between.len()))
+        });
+        let mut breaks: Vec<_> = breaks.collect();
+        breaks.sort_unstable();
+        let begins = [0]
+            .into_iter()
+            .chain(breaks.iter().map(|(_, begin)| *begin));
+        let ends: Vec<_> = breaks
+            .iter()
+            .map(|(end, _)| *end)
             .chain([line.len()])
             .collect();
-        let begins = ends[..ends.len() - 1].iter().map(|at| at + 2);
-        [0].into_iter().chain(begins).any(|begin| {
+        begins.into_iter().any(|begin| {
             let mut ends = ends.iter().filter(|end| **end >= begin);
             ends.any(|end| self.is(&line[begin..*end]))
         })

@@ -160,7 +160,7 @@ fn every_message_of_the_source_is_in_the_gallery_or_cannot_be_seen() {
     let said: Vec<&str> = HEARD
         .iter()
         .flat_map(|heard| &heard.cases)
-        .map(|(_, said)| said.message.as_str())
+        .flat_map(|(_, said)| said.message.lines())
         .collect();
     let unseen = unseen::messages();
     let mut faults = Vec::new();

@@ -238,21 +238,28 @@ impl Stage {
         );
         Said {
             shown: self.shown.borrow().clone(),
-            message: without_the_time(&message),
+            message: without_chance(&message),
             exit_code,
         }
     }
 }
 
-/// The time at which the tests run is in one message.
-fn without_the_time(message: &str) -> String {
+/// `message` without the time at which the tests run, and without a name that was chosen by
+/// chance.
+fn without_chance(message: &str) -> String {
     const BEFORE: &str = "expected at most ";
     const BEHIND: &str = ", the time now";
-    let cut = message
-        .split_once(BEFORE)
-        .filter(|(_, rest)| rest.ends_with(BEHIND));
-    match cut {
-        Some((before, _)) => format!("{before}{BEFORE}NOW{BEHIND}"),
-        None => message.to_owned(),
+    const TEMPORARY: &str = "/.tmp";
+    const CHOSEN: usize = 6;
+    if let Some((before, rest)) = message.split_once(BEFORE)
+        && rest.ends_with(BEHIND)
+    {
+        return format!("{before}{BEFORE}NOW{BEHIND}");
+    }
+    match message.split_once(TEMPORARY) {
+        Some((before, behind)) if behind.len() >= CHOSEN => {
+            format!("{before}{TEMPORARY}XXXXXX{}", &behind[CHOSEN..])
+        }
+        _ => message.to_owned(),
     }
 }

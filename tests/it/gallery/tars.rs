@@ -139,6 +139,15 @@ fn entries() -> Subject {
             "A symlink without a target",
             one(EntryType::Symlink, b"a", b""),
         )
+        .case("A symlink whose target is too long", |stage| {
+            let mut builder = Builder::new(Vec::new());
+            let target = [b'x'; 5000];
+            let record: (&str, &[u8]) = ("linkpath", &target);
+            builder.append_pax_extensions([record]).unwrap();
+            let header = entry(EntryType::Symlink, b"link", b"x");
+            builder.append(&header, io::empty()).unwrap();
+            unpacked(stage, builder.into_inner().unwrap())
+        })
         .case("A sparse file", one(EntryType::GNUSparse, b"disk.img", b""))
         .case("An access control list", |stage| {
             unpacked(stage, with_record("SCHILY.acl.access", b"user::rw-"))

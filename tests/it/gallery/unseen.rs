@@ -1,12 +1,13 @@
 //! Messages that no case of the gallery has, and why. One that a case has must not stand here.
 
 /// Why nobody sees them, or no case does, and messages.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     (
         "moments that a test cannot choose: process.rs, survival/signals.rs and survival/changes.rs wait for them",
         &[
             "interrupted",
             "{} changed while the image was built: it was {expected} when it was scanned and is {found} now; build again when nothing writes to it",
+            "{} changed while the image was built: it had {expected} bytes when it was scanned and has {found} now; build again when nothing writes to it",
             "somebody wrote it while it was read without locks; read it again, or as root",
             "the process that entered it reported nothing ({status})",
         ],
@@ -19,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "the image that was written has {size} bytes, and its filesystem begins at byte {start}",
             "the filesystem that was written cannot be read",
             "cannot tell the size of the image",
+            "cannot read {length} bytes at byte {offset}",
             "it cannot be opened",
             "byte {offset} cannot be read",
             "cannot hash {path}, which two inputs hold",
@@ -45,11 +47,13 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "refused before, with another message, or never made: a NAR, a tar and attributes cannot say it",
         &[
             "its time has {nanoseconds} nanoseconds; a second has fewer than 1000000000",
+            "it is the root of a filesystem and must be a directory",
+            "it is the root of an archive and must be a directory",
+            "a tar archive cannot hold {path}: {fault}",
             "its mode is {mode:o}; permissions are at most 7777",
             "it is a directory that has another name already",
             "its {field} holds a NUL byte",
             "it is the device {major}:{minor}; a header has room for {max}:{max}",
-            "it is a symlink with an empty target",
             "a sector cannot have {bytes} bytes; it has 512 or 4096",
             "a FAT filesystem of {size} bytes is no whole number of sectors of {sector} bytes",
             "its name has {units} UTF-16 units; a name has at most {MAX_UNITS}",
@@ -59,10 +63,6 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "{path} refers to {reference}, which is not valid; register the whole closure",
             "cannot name {} in an image",
             "{name:?} is there already",
-            "byte {offset}: {name:?} follows {previous:?}; names of a NAR rise strictly in byte order",
-            "{name:?} follows {previous:?}; names of a NAR rise strictly in byte order",
-            "byte {offset}: a NAR cannot hold this name",
-            "a NAR cannot hold this name",
             "a file has {} bytes, not the {expected} of before",
         ],
     ),
@@ -70,6 +70,12 @@ const GROUPS: [(&str, &[&str]); 7] = [
         "it would take millions of files",
         &[
             "the directory has {entries} entries, more than an index of two levels can hold; spread them over several directories",
+        ],
+    ),
+    (
+        "the path is too long for the reader before it has led through so many directories",
+        &[
+            "{path} leads into itself in the image: more than {inodes} directories, as many as there are inodes, are below it",
         ],
     ),
     (
