@@ -95,6 +95,7 @@ fn derivation() -> Subject {
     )
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn values() -> Subject {
     Subject::new(
         "Values of attributes",

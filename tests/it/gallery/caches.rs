@@ -70,6 +70,7 @@ fn with(key: &'static str, value: &'static str) -> impl Fn(&Stage) -> Command {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn caches() -> Subject {
     let same = |text: String| text;
     Subject::new("Binary caches", "The attribute `binaryCaches`.")

@@ -71,7 +71,7 @@ fn in_partition(stage: &Stage, source: &str) -> Command {
 
 /// Lets nobody list or enter `path`, and the program be nobody who may.
 fn closed(stage: &Stage, path: &str) {
-    std::fs::set_permissions(stage.seen(path), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(stage.seen(path), std::fs::Permissions::from_mode(0o000)).unwrap();
     stage.under(&["setpriv", "--bounding-set=-dac_override,-dac_read_search"]);
 }
 
@@ -110,7 +110,7 @@ fn places() -> Subject {
                 { "source": hello, "target": format!("{hello}/file") } ] }),
             )
         })
-        .case("A file of 16 TiB", |stage| {
+        .case("Two files of 8 TiB", |stage| {
             let file = stage.put("disk.img", "");
             let opened = std::fs::OpenOptions::new()
                 .write(true)
@@ -119,7 +119,7 @@ fn places() -> Subject {
             stage.image(json!({ "contents": [
                 { "source": file, "target": "/a" }, { "source": file, "target": "/b" } ] }))
         })
-        .case("Another file of 16 TiB", |stage| {
+        .case("A file of 16 TiB", |stage| {
             let file = Stage::path("disk.img");
             stage.first("mount -t tmpfs tmpfs /nix/store");
             stage.first(&format!("truncate -s 16T {file}"));

@@ -1,5 +1,10 @@
 //! Disks that cannot be: tables, partitions, GRUB for a BIOS.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "attributes read best where they are given"
+)]
+
 use serde_json::{Value, json};
 
 use super::{Stage, Subject};

@@ -123,11 +123,11 @@ pub(super) fn difference(before: &str, now: &str) -> Option<(String, String)> {
     let pairs = before.iter().zip(&now);
     let same = pairs.take_while(|(before, now)| before == now).count();
     let from = same.saturating_sub(3);
-    let some = |lines: &mut Vec<&str>| {
+    let excerpt = |lines: &mut Vec<&str>| {
         let lines: Vec<_> = lines.drain(from..).take(LINES).collect();
         lines.join("\n")
     };
-    Some((some(&mut before), some(&mut now)))
+    Some((excerpt(&mut before), excerpt(&mut now)))
 }
 
 #[test]

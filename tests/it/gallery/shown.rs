@@ -18,8 +18,8 @@ pub(super) fn nix(value: &Value) -> String {
         }
         Value::Array(items) if items.is_empty() => "[ ]".into(),
         Value::Array(items) => {
-            let inner: String = items.iter().map(|item| format!("{} ", nix(item))).collect();
-            format!("[ {inner}]")
+            let inner: Vec<_> = items.iter().map(nix).collect();
+            format!("[ {} ]", inner.join(" "))
         }
         Value::String(text) => string(text),
         other => other.to_string(),

@@ -102,7 +102,10 @@ impl Stage {
 
     /// Lets the shell run `command` before the program, which sees what that mounts.
     pub(super) fn first(&self, command: &str) -> &Self {
-        self.prelude.borrow_mut().push_str(&format!("{command}; "));
+        let mut prelude = self.prelude.borrow_mut();
+        prelude.push_str(command);
+        prelude.push_str("; ");
+        drop(prelude);
         self
     }
 
@@ -116,6 +119,10 @@ impl Stage {
 
     /// The builder of an image with these attributes.
     #[track_caller]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "attributes read best where they are given"
+    )]
     pub(super) fn image(&self, image: Value) -> Command {
         self.shown.replace(nix(&image));
         self.builder(json!({ "nix2image": image }))
@@ -244,22 +251,25 @@ impl Stage {
     }
 }
 
-/// `message` without the time at which the tests run, and without a name that was chosen by
-/// chance.
+/// What stands between two texts of a message and is another in each run, and the word for it:
+/// the time, a temporary name, and where a compressed image was when the disk was full.
+const CHANCES: [(&str, &str, &str); 4] = [
+    ("expected at most ", ", the time now", "NOW"),
+    ("/.tmp", "\"", "XXXXXX"),
+    ("mostly fewer, and was refused at its byte ", ";", "N"),
+    ("cannot write the image at byte ", ":", "N"),
+];
+
+/// `message` without what is another in each run.
 fn without_chance(message: &str) -> String {
-    const BEFORE: &str = "expected at most ";
-    const BEHIND: &str = ", the time now";
-    const TEMPORARY: &str = "/.tmp";
-    const CHOSEN: usize = 6;
-    if let Some((before, rest)) = message.split_once(BEFORE)
-        && rest.ends_with(BEHIND)
-    {
-        return format!("{before}{BEFORE}NOW{BEHIND}");
-    }
-    match message.split_once(TEMPORARY) {
-        Some((before, behind)) if behind.len() >= CHOSEN => {
-            format!("{before}{TEMPORARY}XXXXXX{}", &behind[CHOSEN..])
-        }
-        _ => message.to_owned(),
-    }
+    let without = |message: &str, (before, behind, word): (&str, &str, &str)| {
+        let (start, rest) = message.split_once(before)?;
+        let (_, end) = rest.split_once(behind)?;
+        Some(format!("{start}{before}{word}{behind}{end}"))
+    };
+    CHANCES
+        .into_iter()
+        .fold(message.to_owned(), |message, chance| {
+            without(&message, chance).unwrap_or(message)
+        })
 }

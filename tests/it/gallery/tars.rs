@@ -102,6 +102,7 @@ fn files() -> Subject {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn entries() -> Subject {
     let one = |kind, name: &'static [u8], link: &'static [u8]| {
         move |stage: &Stage| unpacked(stage, archive(&[entry(kind, name, link)]))

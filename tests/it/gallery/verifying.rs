@@ -94,6 +94,7 @@ fn with_record(stage: &Stage, target: &str, bytes: &[u8]) -> Command {
     verify(stage)
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn records() -> Subject {
     /// An image with this registration.
     fn registration(text: String) -> impl Fn(&Stage) -> Command {
