@@ -253,9 +253,10 @@ impl Stage {
 
 /// What stands between two texts of a message and is another in each run, and the word for it:
 /// the time, a temporary name, and where a compressed image was when the disk was full.
-const CHANCES: [(&str, &str, &str); 5] = [
+const CHANCES: [(&str, &str, &str); 6] = [
     ("expected at most ", ", the time now", "NOW"),
     ("/nix/store/.tmp", "\"", "XXXXXX"),
+    ("/does/not/exist/.tmp", "\"", "XXXXXX"),
     ("/tmp/.tmp", "/", "XXXXXX"),
     ("mostly fewer, and was refused at its byte ", ";", "N"),
     ("cannot write the image at byte ", ":", "N"),
