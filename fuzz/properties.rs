@@ -1,10 +1,16 @@
-//! What holds for any bytes that are given as attributes, text graph, NAR, export or
-//! narinfo: they are refused with a message, or what is read is in them and no more.
+//! What holds for any bytes that are given as attributes, text graph, NAR, export, narinfo, or
+//! what the modules below are named after: they are refused with a message, or what is read is
+//! in them and no more.
 //!
 //! The fuzz targets use it, and `tests/it/fuzz_corpus.rs`, which has it as a module. A
 //! function panics where its property does not hold.
 
 #![allow(clippy::unwrap_used, reason = "a panic is a finding")]
+
+pub mod archive;
+pub mod boot;
+pub mod images;
+pub mod records;
 
 use std::error::Error;
 use std::fmt::Write as _;

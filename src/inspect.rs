@@ -19,6 +19,7 @@ mod files;
 mod filesystem;
 mod format;
 pub mod json;
+mod maps;
 mod qcow2;
 mod show;
 pub(crate) mod sparse;
@@ -37,12 +38,13 @@ pub use container::{Container, ContainerFault};
 pub use disk::{Disk, Volume};
 pub use error::{InspectError, InspectFault, Place};
 pub use ext4::Ext4Facts;
-pub(crate) use ext4::Ext4Files;
+pub(crate) use ext4::{Ext4Files, Ext4Volume};
 pub use fat::FatFacts;
 use files::Files;
 pub(crate) use files::resolve;
 pub use files::{Entry, EntryKind, FilesFault, Unix};
 pub use filesystem::{Filesystem, FilesystemFault};
+pub use maps::MapFault;
 pub use show::{Bytes, Escaped, Listing};
 pub use table::{GptCopies, Partition, Table, TableFault, TableKind};
 pub use walk::WalkError;
@@ -269,7 +271,8 @@ impl Part {
         let Some(Filesystem::Ext4(_)) = &self.filesystem else {
             return false;
         };
-        let Ok(files) = Ext4Files::open(&self.volume) else {
+        let volume = Ext4Volume::check(&self.volume, &Job::default());
+        let Ok(files) = volume.and_then(|volume| Ext4Files::open(&volume)) else {
             return false;
         };
         let store = resolve(&files, STORE, true);

@@ -7,7 +7,9 @@ use std::io;
 use rayon::prelude::*;
 
 use crate::image::{Container, PendingOutput};
-use crate::inspect::{Disk, Ext4Files, FilesystemFault, Volume, WalkError, nar_digest, sparse};
+use crate::inspect::{
+    Disk, Ext4Files, Ext4Volume, FilesystemFault, MapFault, Volume, WalkError, nar_digest, sparse,
+};
 use crate::job::{Job, Stopped};
 use crate::store::{NarDigest, NarHash, StorePath, ValidPath};
 
@@ -104,6 +106,10 @@ fn check_image(
     job: &Job,
 ) -> Result<(), SelfCheckError> {
     let volume = volume(image, place.start)?;
+    let volume = Ext4Volume::check(&volume, job).map_err(|fault| match fault {
+        FilesystemFault::Maps(MapFault::Stopped(stopped)) => stopped.into(),
+        fault => SelfCheckError::Filesystem(fault),
+    })?;
     // The reader stays on its thread, so each has its own.
     paths.par_iter().try_for_each_init(
         || None,

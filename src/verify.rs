@@ -14,8 +14,8 @@ use ext4_view::Ext4Error;
 use rayon::prelude::*;
 
 use crate::inspect::{
-    Ext4Files, FilesFault, Filesystem, FilesystemFault, Image, InspectError, InspectFault, Volume,
-    WalkError, nar_digest, resolve,
+    Ext4Files, Ext4Volume, FilesFault, Filesystem, FilesystemFault, Image, InspectError,
+    InspectFault, MapFault, WalkError, nar_digest, resolve,
 };
 use crate::job::{Job, Stopped};
 use crate::progress::Progress;
@@ -172,7 +172,8 @@ pub fn verify(
             });
         }
     }
-    let files = Ext4Files::open(part.volume()).map_err(VerifyError::Filesystem)?;
+    let volume = Ext4Volume::check(part.volume(), job).map_err(filesystem_error)?;
+    let files = Ext4Files::open(&volume).map_err(VerifyError::Filesystem)?;
     let store = match resolve(&files, STORE_DIRECTORY.as_bytes(), true) {
         Ok(store) => store,
         Err(FilesFault::NotFound { .. }) => return Err(without_store(&files)?),
@@ -182,8 +183,15 @@ pub fn verify(
     let records = Records::read(&files, job)?.ok_or(VerifyError::NoRecords)?;
     let candidates = candidates(&names, &records);
     progress.phase_of("hashing", candidates.iter().map(Candidate::nar_bytes).sum());
-    let found = hash(&candidates, &store, part.volume(), job)?;
+    let found = hash(&candidates, &store, &volume, job)?;
     Ok(conclude(&records, &candidates, found))
+}
+
+fn filesystem_error(fault: FilesystemFault) -> VerifyError {
+    match fault {
+        FilesystemFault::Maps(MapFault::Stopped(stopped)) => stopped.into(),
+        fault => VerifyError::Filesystem(fault),
+    }
 }
 
 /// The names in the directory `store`.
@@ -244,7 +252,7 @@ fn candidates(names: &BTreeSet<Vec<u8>>, records: &Records) -> Vec<Candidate> {
 fn hash(
     candidates: &[Candidate],
     store: &[u8],
-    volume: &Volume,
+    volume: &Ext4Volume,
     job: &Job,
 ) -> Result<Vec<Option<Result<NarDigest, WalkError>>>, VerifyError> {
     // The reader stays on its thread, so each has its own.

@@ -4,12 +4,16 @@
 //! what a filesystem says is compared with its volume before the crate sees it, and what a file
 //! says of its length before it is read into memory.
 
+use std::collections::BTreeMap;
+
 use ext4_view::{Ext4, Ext4Error, File, Metadata, Path, Uuid};
 
 use super::disk::Volume;
 use super::filesystem::FilesystemFault;
 use super::format::{EXT4_MAGIC, JOURNAL_BACKUP_BLOCKS, SUPER_BLOCK_OFFSET, SuperBlock};
+use super::maps;
 use super::show::Escaped;
+use crate::job::Job;
 
 /// What the superblock says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,23 +52,13 @@ const EXT3_RO_COMPAT: u32 = 0x7;
 
 /// Groups of the largest filesystem that is read: 256 TiB of blocks of 4 KiB.
 const MAX_GROUPS: u64 = 1 << 21;
-/// Bytes of the largest directory that is read: several times what ext4 has without `large_dir`.
-const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
 /// Bytes of the longest target that Linux knows.
 const MAX_TARGET_BYTES: u64 = 4095;
 
 impl Ext4Facts {
     /// What the superblock in `volume` says; nothing if there is none.
     pub(super) fn of(volume: &Volume) -> Result<Option<Self>, FilesystemFault> {
-        let magic = EXT4_MAGIC.to_le_bytes();
-        if !volume.has_at(SUPER_BLOCK_OFFSET + 0x38, &magic)? {
-            return Ok(None);
-        }
-        let mut bytes = [0; size_of::<SuperBlock>()];
-        volume.read_exact_at(&mut bytes, SUPER_BLOCK_OFFSET)?;
-        let superblock: SuperBlock = zerocopy::transmute!(bytes);
-        check(&superblock, volume)?;
-        Ok(Some(facts(&superblock)))
+        Ok(superblock(volume)?.as_ref().map(facts))
     }
 
     /// `ext2`, `ext3` or `ext4`.
@@ -85,14 +79,37 @@ impl Ext4Facts {
     }
 }
 
-fn blocks(s: &SuperBlock) -> u64 {
+/// The superblock in `volume`, compared with it; nothing if there is none.
+fn superblock(volume: &Volume) -> Result<Option<SuperBlock>, FilesystemFault> {
+    let magic = EXT4_MAGIC.to_le_bytes();
+    if !volume.has_at(SUPER_BLOCK_OFFSET + 0x38, &magic)? {
+        return Ok(None);
+    }
+    let mut bytes = [0; size_of::<SuperBlock>()];
+    volume.read_exact_at(&mut bytes, SUPER_BLOCK_OFFSET)?;
+    let superblock: SuperBlock = zerocopy::transmute!(bytes);
+    check(&superblock, volume)?;
+    Ok(Some(superblock))
+}
+
+/// Blocks of the filesystem.
+pub(super) fn blocks(s: &SuperBlock) -> u64 {
     wide(s, s.s_blocks_count_hi.get(), s.s_blocks_count_lo.get())
+}
+
+/// Whether numbers of blocks have 64 bits.
+pub(super) fn is_64bit(s: &SuperBlock) -> bool {
+    s.s_feature_incompat.get() & IS_64BIT != 0
 }
 
 /// A number of which the upper half counts only with 64 bits.
 fn wide(s: &SuperBlock, high: u32, low: u32) -> u64 {
-    let has_high = s.s_feature_incompat.get() & IS_64BIT != 0;
-    u64::from(low) | if has_high { u64::from(high) << 32 } else { 0 }
+    u64::from(low)
+        | if is_64bit(s) {
+            u64::from(high) << 32
+        } else {
+            0
+        }
 }
 
 /// Refuses a superblock whose numbers do not go together, or not into the volume.
@@ -125,7 +142,7 @@ fn check(s: &SuperBlock, volume: &Volume) -> Result<(), FilesystemFault> {
     let allowed = size >= 128 && size.is_power_of_two() && u64::from(size) <= block;
     require(allowed, "s_inode_size", size)?;
     let size = s.s_desc_size.get();
-    let has_size = s.s_feature_incompat.get() & IS_64BIT != 0;
+    let has_size = is_64bit(s);
     let allowed = size >= 64 && size.is_power_of_two() && u64::from(size) <= block;
     require(!has_size || allowed, "s_desc_size", size)?;
     let free = wide(
@@ -282,6 +299,33 @@ fn features(s: &SuperBlock) -> Vec<String> {
     names
 }
 
+/// A filesystem whose files can be read, by as many threads as want to.
+pub(crate) struct Ext4Volume {
+    volume: Volume,
+    /// Bytes of the filesystem.
+    bytes: u64,
+    /// Inodes of the filesystem.
+    inodes: u64,
+}
+
+impl Ext4Volume {
+    /// The filesystem in `volume`, if to read its files has an end.
+    pub(crate) fn check(volume: &Volume, job: &Job) -> Result<Self, FilesystemFault> {
+        // Where there is none, the crate says so.
+        let (mut bytes, mut inodes) = (0, 0);
+        if let Some(superblock) = superblock(volume)? {
+            maps::check(volume, &superblock, job)?;
+            let facts = facts(&superblock);
+            (bytes, inodes) = (facts.bytes(), facts.inodes);
+        }
+        Ok(Self {
+            volume: volume.clone(),
+            bytes,
+            inodes,
+        })
+    }
+}
+
 /// The files of a filesystem. A thread has its own: the crate's reader stays on its thread.
 pub(crate) struct Ext4Files {
     ext4: Ext4,
@@ -306,15 +350,17 @@ struct Twice {
 
 impl Ext4Files {
     /// Opens the filesystem in `volume`.
-    pub(crate) fn open(volume: &Volume) -> Result<Self, FilesystemFault> {
-        // Where there is none, the crate says so.
-        let facts = Ext4Facts::of(volume)?;
-        let ext4 = Ext4::load(Box::new(volume.clone())).map_err(FilesystemFault::Ext4)?;
-        let (bytes, inodes) = facts.map_or((0, 0), |facts| (facts.bytes(), facts.inodes));
-        Ok(Self {
-            ext4,
+    pub(crate) fn open(volume: &Ext4Volume) -> Result<Self, FilesystemFault> {
+        let Ext4Volume {
+            volume,
             bytes,
             inodes,
+        } = volume;
+        let ext4 = Ext4::load(Box::new(volume.clone())).map_err(FilesystemFault::Ext4)?;
+        Ok(Self {
+            ext4,
+            bytes: *bytes,
+            inodes: *inodes,
         })
     }
 
@@ -354,26 +400,23 @@ impl Ext4Files {
         if !directory.is_dir() {
             return Err(Ext4Error::NotADirectory);
         }
-        if directory.len() > MAX_DIRECTORY_BYTES.min(self.bytes) {
-            return Err(Ext4Error::FileTooLarge);
-        }
-        let mut files = Vec::new();
+        let mut files = BTreeMap::new();
         for entry in self.ext4.read_dir(checked(path)?)? {
             let entry = entry?;
             let name = entry.file_name().as_ref().to_vec();
             if name != b"." && name != b".." {
                 // The entry itself may say another type.
                 let metadata = entry.metadata()?;
-                files.push(NamedFile { name, metadata });
+                // Now, for one block may be there as often as a directory has room for it.
+                if files.contains_key(&name) {
+                    let name = Escaped(&name).to_string();
+                    return Err(Ext4Error::Io(Box::new(Twice { name })));
+                }
+                files.insert(name, metadata);
             }
         }
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        match files.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            None => Ok(files),
-            Some(pair) => Err(Ext4Error::Io(Box::new(Twice {
-                name: Escaped(&pair[0].name).to_string(),
-            }))),
-        }
+        let named = |(name, metadata)| NamedFile { name, metadata };
+        Ok(files.into_iter().map(named).collect())
     }
 }
 

@@ -281,9 +281,18 @@ impl FatFiles {
         let mut entries = directory.entries();
         while let Some(entry) = entries.next_entry() {
             let entry = entry?;
-            if let Some(file) = entry.as_entry()
-                && !matches!(&*file.name(), "." | "..")
-            {
+            let Some(file) = entry.as_entry() else {
+                continue;
+            };
+            if file.name().contains(['/', '\0']) {
+                return Err(FilesystemFault::Fat {
+                    reason: format!(
+                        "the name {:?} has a character that no name has",
+                        file.name()
+                    ),
+                });
+            }
+            if !matches!(&*file.name(), "." | "..") {
                 found.push(file.clone());
             }
         }

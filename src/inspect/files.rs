@@ -7,10 +7,11 @@ use ext4_view::{Ext4Error, FileType, Metadata};
 use hadris_fat::sync::FileEntry;
 
 use super::disk::Volume;
-use super::ext4::{Ext4Files, NamedFile};
+use super::ext4::{Ext4Files, Ext4Volume, NamedFile};
 use super::fat::{FatFiles, FatNode};
 use super::filesystem::{Filesystem, FilesystemFault};
 use super::show::Escaped;
+use crate::job::Job;
 
 /// A file as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +122,10 @@ impl Files {
         volume: &Volume,
     ) -> Result<Option<Self>, FilesystemFault> {
         Ok(match filesystem {
-            Filesystem::Ext4(_) => Some(Self::Ext4(Ext4Files::open(volume)?)),
+            Filesystem::Ext4(_) => {
+                let volume = Ext4Volume::check(volume, &Job::default())?;
+                Some(Self::Ext4(Ext4Files::open(&volume)?))
+            }
             Filesystem::Fat(_) => Some(Self::Fat(Box::new(FatFiles::open(volume)?))),
             Filesystem::Other(_) => None,
         })

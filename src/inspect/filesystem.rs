@@ -7,6 +7,7 @@ use ext4_view::Ext4Error;
 use super::disk::Volume;
 use super::ext4::Ext4Facts;
 use super::fat::FatFacts;
+use super::maps::MapFault;
 
 /// What a volume holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,9 @@ pub enum FilesystemFault {
         /// What was found.
         value: u64,
     },
+    /// To read its files might have no end.
+    #[error("the ext4 filesystem is damaged; `e2fsck -f` mends it")]
+    Maps(#[from] MapFault),
     /// The reader of ext4 stumbled.
     #[error("the ext4 filesystem cannot be read")]
     Ext4(#[source] Ext4Error),

@@ -68,6 +68,87 @@ pub(super) const EXT4_MAGIC: u16 = 0xEF53;
 /// `s_jnl_backup_type`: `s_jnl_blocks` is a copy of the journal inode's `i_block` and size.
 pub(super) const JOURNAL_BACKUP_BLOCKS: u8 = 1;
 
+/// ext4: the descriptor of a group, up to what is read.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct GroupDescriptor {
+    _bg_block_bitmap_lo_to_bg_inode_bitmap_lo: [u8; 8],
+    pub bg_inode_table_lo: U32,
+    _bg_free_blocks_count_lo_to_bg_inode_bitmap_hi: [u8; 28],
+    /// With `64bit` alone.
+    pub bg_inode_table_hi: U32,
+    _bg_free_blocks_count_hi_to_end: [u8; 20],
+}
+
+const _: () = assert!(size_of::<GroupDescriptor>() == 64);
+const _: () = assert!(offset_of!(GroupDescriptor, bg_inode_table_hi) == 0x28);
+
+/// ext4: an inode, up to what is read.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Inode {
+    pub i_mode: U16,
+    _i_uid: U16,
+    pub i_size_lo: U32,
+    _i_atime_to_i_blocks_lo: [u8; 24],
+    pub i_flags: U32,
+    _i_osd1: U32,
+    pub i_block: [u8; 60],
+    _i_generation: U32,
+    _i_file_acl_lo: U32,
+    pub i_size_high: U32,
+    _i_obso_faddr_to_i_osd2: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Inode>() == 128);
+const _: () = assert!(offset_of!(Inode, i_block) == 0x28);
+const _: () = assert!(offset_of!(Inode, i_size_high) == 0x6C);
+
+/// ext4: what begins a node of a tree of extents.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct ExtentHeader {
+    pub eh_magic: U16,
+    pub eh_entries: U16,
+    _eh_max: U16,
+    pub eh_depth: U16,
+    _eh_generation: U32,
+}
+
+/// ext4: an entry of a node that leads to another.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct ExtentIndex {
+    _ei_block: U32,
+    pub ei_leaf_lo: U32,
+    pub ei_leaf_hi: U16,
+    _ei_unused: U16,
+}
+
+/// ext4: an entry of the last node.
+#[expect(clippy::struct_field_names, reason = "they are the kernel's")]
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Extent {
+    pub ee_block: U32,
+    pub ee_len: U16,
+    pub ee_start_hi: U16,
+    pub ee_start_lo: U32,
+}
+
+const _: () = assert!(size_of::<ExtentHeader>() == 12);
+const _: () = assert!(size_of::<ExtentIndex>() == 12);
+const _: () = assert!(size_of::<Extent>() == 12);
+
+/// `eh_magic`.
+pub(super) const EXTENT_MAGIC: u16 = 0xF30A;
+
+/// ext4: the start of the first block of a directory that is a hash tree, up to the count of
+/// entries; of others, the count is where [`DX_NODE_COUNT`] says.
+pub(super) const DX_ROOT_COUNT: usize = 0x22;
+/// Where the count of entries stands in any other node of it.
+pub(super) const DX_NODE_COUNT: usize = 0x0A;
+
 /// FAT: the boot sector.
 #[derive(FromBytes, Immutable, KnownLayout)]
 #[repr(C)]

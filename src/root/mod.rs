@@ -12,7 +12,7 @@ mod layout;
 mod nixos;
 mod shell;
 
-pub use archive::{ArchiveError, ArchiveFault};
+pub use archive::{ArchiveError, ArchiveFault, Unpacked, unpack};
 pub use contents::{ContentsError, Placed, file, place};
 pub use generation::Generations;
 pub use glob::GlobError;

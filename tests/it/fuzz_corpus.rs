@@ -10,6 +10,8 @@ use std::path::Path;
     reason = "it is the library of the fuzz targets as well"
 )]
 mod properties;
+#[path = "../../fuzz/trees.rs"]
+mod trees;
 
 /// Reads all of a target's corpus.
 #[track_caller]
@@ -51,4 +53,44 @@ fn the_corpus_of_exports_holds_what_it_must() {
 #[test]
 fn the_corpus_of_narinfos_holds_what_it_must() {
     replay("narinfo", properties::narinfo);
+}
+
+#[test]
+fn the_corpus_of_archives_holds_what_it_must() {
+    replay("archive", properties::archive::archive);
+}
+
+#[test]
+fn the_corpus_of_bootspecs_holds_what_it_must() {
+    replay("bootspec", properties::boot::bootspec);
+}
+
+#[test]
+fn the_corpus_of_databases_holds_what_it_must() {
+    replay("database", properties::records::database);
+}
+
+#[test]
+fn the_corpus_of_grub_holds_what_it_must() {
+    replay("grub", properties::boot::grub);
+}
+
+#[test]
+fn the_corpus_of_images_holds_what_it_must() {
+    replay("image", properties::images::image);
+}
+
+#[test]
+fn the_corpus_of_patched_images_holds_what_it_must() {
+    replay("patched", properties::images::patched);
+}
+
+#[test]
+fn the_corpus_of_registrations_holds_what_it_must() {
+    replay("registration", properties::records::registered);
+}
+
+#[test]
+fn the_corpus_of_trees_holds_what_it_must() {
+    replay("tree", |bytes| trees::tree(bytes, true));
 }

@@ -6,7 +6,8 @@
 //! Formats: v7, ustar, GNU and pax, uncompressed. Restrictions, all of them errors
 //! with the entry's name and offset:
 //!
-//! - A name neither begins with `/` nor holds `..`, and leads through directories only.
+//! - A name neither begins with `/` nor holds `..`, and leads through directories only. It has
+//!   at most 4,095 bytes.
 //! - Only directories may have two entries, and the later one holds. `tar` would let
 //!   the later file replace the earlier; in an archive made for an image that is a
 //!   mistake that nobody would see.
@@ -32,6 +33,9 @@ use crate::tree::{
     DeviceNumber, Kind, Metadata, Name, NameError, Node, NodeId, Timestamp, Tree, Xattrs,
 };
 
+/// Bytes of the longest name: a path that the kernel takes. Who goes through a tree descends
+/// with its directories.
+const MAX_NAME_BYTES: u64 = 4095;
 /// Mode of directories that hold entries but have none themselves.
 const IMPLIED_MODE: u16 = 0o755;
 
@@ -164,14 +168,16 @@ pub enum ArchiveFault {
 }
 
 /// What a tar file holds.
-pub(super) struct Unpacked {
-    pub(super) tree: Tree,
+#[derive(Debug)]
+pub struct Unpacked {
+    /// All of it.
+    pub tree: Tree,
     /// Directories that have no entry of their own, perhaps the root.
-    pub(super) implied: BTreeSet<NodeId>,
+    pub implied: BTreeSet<NodeId>,
 }
 
 /// The tree in the tar file at `path`; what it implies has the time `mtime`.
-pub(super) fn unpack(path: &Path, mtime: Timestamp) -> Result<Unpacked, ArchiveError> {
+pub fn unpack(path: &Path, mtime: Timestamp) -> Result<Unpacked, ArchiveError> {
     let error = |offset, entry: Option<&[u8]>, fault| ArchiveError {
         path: path.into(),
         entry: entry.map(readable),
@@ -230,6 +236,14 @@ impl Unpacking {
     }
 
     fn put(&mut self, entry: &Entry) -> Result<(), ArchiveFault> {
+        let bytes = entry.name.len() as u64;
+        if bytes > MAX_NAME_BYTES {
+            return Err(ArchiveFault::TooLarge {
+                field: "name's length",
+                value: bytes,
+                limit: MAX_NAME_BYTES,
+            });
+        }
         let names = names(&entry.name)?;
         let Some((name, parents)) = names.split_last() else {
             return self.put_directory(Tree::ROOT, entry);

@@ -69,6 +69,21 @@ fn find(tree: &Tree, path: &str) -> NodeId {
     })
 }
 
+/// Trees are walked from directory to directory, and so may not be as deep as a name is long.
+#[test]
+fn a_name_is_no_longer_than_a_path_may_be() {
+    let long = |length: usize| file_archive(&"a/".repeat(length)[..length], b"");
+    unpack_bytes(&long(4095)).unwrap();
+    assert!(matches!(
+        fault(&long(4097)),
+        ArchiveFault::TooLarge {
+            value: 4097,
+            limit: 4095,
+            ..
+        }
+    ));
+}
+
 #[test]
 fn a_file_keeps_its_metadata_and_its_content_stays_where_it_is() {
     let bytes = file_archive("./a/b", b"content");

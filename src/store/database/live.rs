@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::insert::Insert;
@@ -140,6 +141,7 @@ fn open_read_only(
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = open(path, flags)?;
     let Err(error) = try_to_read(&connection) else {
+        read::check_tables(&connection)?;
         return Ok((connection, None));
     };
     let stamp = Stamp::of(path).ok().filter(|_| !has_wal(path));
@@ -148,6 +150,7 @@ fn open_read_only(
             let flags = flags | OpenFlags::SQLITE_OPEN_URI;
             let connection = open(Path::new(&immutable_uri(path)), flags)?;
             try_to_read(&connection)?;
+            read::check_tables(&connection)?;
             Ok((connection, Some(stamp)))
         }
         _ => Err(error.into()),
@@ -160,8 +163,14 @@ fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// `SQLite` opens its files when they are read first.
+/// `SQLite` opens its files when they are read first. Nothing that the file itself says is run.
 fn try_to_read(connection: &Connection) -> rusqlite::Result<()> {
+    for config in [
+        DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW,
+        DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+    ] {
+        connection.set_db_config(config, false)?;
+    }
     connection.query_row("select count(*) from sqlite_schema", (), |_| Ok(()))
 }
 

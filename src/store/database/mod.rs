@@ -71,6 +71,22 @@ pub enum DatabaseFault {
     /// It changed while it was read as a file that nobody writes.
     #[error("somebody wrote it while it was read without locks; read it again, or as root")]
     Changed,
+    /// A table of Nix's is missing, or something else by its name.
+    #[error(
+        "it has no table {table} as Nix makes it, without generated columns; it is damaged, or no store's database"
+    )]
+    Table {
+        /// The table's name.
+        table: &'static str,
+    },
+    /// A path that is there once, or to which another refers once, and is read again.
+    #[error(
+        "it is damaged: {path} is read from it twice; `sqlite3 {DATABASE_NAME} 'pragma integrity_check'` says more"
+    )]
+    Twice {
+        /// The path.
+        path: StorePath,
+    },
     /// A path that it holds is no store path.
     #[error(transparent)]
     Path(#[from] StorePathError),

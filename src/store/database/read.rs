@@ -1,12 +1,31 @@
 //! What a database says.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Statement};
 
 use super::DatabaseFault;
 use crate::store::{NarDigest, NarHash, StorePath, ValidPath};
+
+/// Refuses a database whose two tables are something else by these names: a view or a virtual
+/// table has as many rows as it likes, and a generated column is made by a program. Without
+/// them, no more is read than is in the file.
+pub(super) fn check_tables(connection: &Connection) -> Result<(), DatabaseFault> {
+    for table in ["ValidPaths", "Refs"] {
+        let is_plain: bool = connection.query_row(
+            "select exists (select 1 from pragma_table_list where schema = 'main' and name = ?1 collate nocase and type = 'table') \
+             and not exists (select 1 from pragma_table_xinfo(?1) where hidden != 0)",
+            [table],
+            |row| row.get(0),
+        )?;
+        if !is_plain {
+            return Err(DatabaseFault::Table { table });
+        }
+    }
+    Ok(())
+}
 
 /// All paths that are valid.
 pub(super) fn valid_paths(
@@ -18,7 +37,15 @@ pub(super) fn valid_paths(
     while let Some(row) = rows.next()? {
         let path = StorePath::parse(text(row, 0)?)?;
         let nar = nar_digest(row, &path)?;
-        paths.insert(path, nar);
+        // A page that is in the tree many times would give its rows as often.
+        match paths.entry(path) {
+            Entry::Vacant(entry) => entry.insert(nar),
+            Entry::Occupied(entry) => {
+                return Err(DatabaseFault::Twice {
+                    path: entry.key().clone(),
+                });
+            }
+        };
     }
     Ok(paths)
 }
@@ -102,7 +129,10 @@ impl<'c> Select<'c> {
         let mut rows = self.references.query([id])?;
         let mut references = BTreeMap::new();
         while let Some(row) = rows.next()? {
-            references.insert(StorePath::parse(text(row, 0)?)?, row.get(1)?);
+            let path = StorePath::parse(text(row, 0)?)?;
+            if references.insert(path.clone(), row.get(1)?).is_some() {
+                return Err(DatabaseFault::Twice { path });
+            }
         }
         Ok(references)
     }

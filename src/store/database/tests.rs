@@ -527,3 +527,51 @@ proptest! {
         prop_assert_eq!(database.closure(&roots).unwrap(), paths);
     }
 }
+
+/// A database with the table `Refs`, and what `statements` make.
+fn made_by(statements: &str) -> (TempDir, PathBuf) {
+    let (root, directory) = root();
+    let connection = Connection::open(directory.join(DATABASE_NAME)).unwrap();
+    let refs = "create table Refs (referrer integer, reference integer);";
+    connection.execute_batch(refs).unwrap();
+    connection.execute_batch(statements).unwrap();
+    (root, directory)
+}
+
+#[test]
+fn a_database_that_makes_its_rows_when_it_is_read_is_refused() {
+    let endless = "create view ValidPaths as with recursive n(x) as (select 1 union all select x + 1 from n) \
+                   select x as id, '/nix/store/' || printf('%032d', x) || '-a' as path, 'x' as hash, 1 as narSize, null as ca from n";
+    let large = "create table ValidPaths (id integer primary key, hash text, narSize integer, ca text, \
+                 path text generated always as (printf('%.*c', 100000000, 'x')))";
+    for statement in [endless, large, "create table Other (id integer)"] {
+        let (_root, directory) = made_by(statement);
+        let error = Database::open_read_only(&directory).unwrap_err();
+        let table = "ValidPaths";
+        assert!(
+            matches!(error.fault, DatabaseFault::Table { table: found } if found == table),
+            "{statement}: {error:?}"
+        );
+    }
+}
+
+/// Who wants to read all pages of a tree in which one stands for many would never end.
+#[test]
+fn a_path_that_is_there_twice_is_an_error() {
+    let row = format!("('{}', 'sha256:{}', 1)", path('a'), "0".repeat(64));
+    let (_root, directory) = made_by(&format!(
+        "create table ValidPaths (id integer primary key, path text, hash text, narSize integer, ca text); \
+         insert into ValidPaths (path, hash, narSize) values {row}, {row}; \
+         insert into Refs values (1, 2), (1, 2)"
+    ));
+    let database = Database::open_read_only(&directory).unwrap();
+    for error in [
+        database.valid_paths().unwrap_err(),
+        database.closure(&[path('a')]).unwrap_err(),
+    ] {
+        assert!(
+            matches!(&error.fault, DatabaseFault::Twice { path: found } if *found == path('a')),
+            "{error:?}"
+        );
+    }
+}

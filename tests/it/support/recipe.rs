@@ -6,9 +6,13 @@ use nix2image::source::Source;
 use nix2image::tree::{DeviceNumber, Kind, Metadata, Name, Node, Timestamp, Tree, Xattrs};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
-use proptest::sample::Index;
 
 use super::sample;
+
+#[path = "recipe/bytes.rs"]
+mod bytes;
+
+pub(crate) use bytes::Bytes;
 
 /// How to make a tree.
 #[derive(Clone, Debug)]
@@ -19,8 +23,8 @@ pub(crate) struct Recipe {
 
 #[derive(Clone, Debug)]
 struct Step {
-    /// Which of the directories so far.
-    parent: Index,
+    /// Which of the directories so far, counted round.
+    parent: usize,
     name: Vec<u8>,
     what: What,
     look: Look,
@@ -36,8 +40,8 @@ enum What {
     CharacterDevice(u32, u32),
     BlockDevice(u32, u32),
     Fifo,
-    /// One more name of one of the files so far.
-    HardLink(Index),
+    /// One more name of one of the files so far, counted round.
+    HardLink(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -65,12 +69,12 @@ impl Recipe {
         let mut directories = vec![(Tree::ROOT, 0)];
         let mut files = Vec::new();
         for (number, step) in self.steps.iter().enumerate() {
-            let (parent, depth) = *step.parent.get(&directories);
-            let name = Name::new(&step.name).expect("the strategy gives names");
+            let (parent, depth) = directories[step.parent % directories.len()];
+            let name = Name::new(&step.name).expect("recipes give names");
             if let What::HardLink(which) = &step.what {
                 if !files.is_empty() {
                     // A taken name is no loss.
-                    let _taken = tree.link(parent, name, *which.get(&files));
+                    let _taken = tree.link(parent, name, files[which % files.len()]);
                 }
                 continue;
             }
@@ -166,7 +170,7 @@ pub(crate) fn recipes() -> impl Strategy<Value = Recipe> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (any::<Index>(), names(), what(), look()).prop_map(|(parent, name, what, look)| Step {
+    (any::<usize>(), names(), what(), look()).prop_map(|(parent, name, what, look)| Step {
         parent,
         name,
         what,
@@ -182,17 +186,20 @@ fn names() -> impl Strategy<Value = Vec<u8>> {
     let length = prop_oneof![6 => 1..20_usize, 1 => 1..=255_usize, 1 => Just(255_usize)];
     length
         .prop_flat_map(move |length| vec(byte.clone(), length))
-        .prop_map(|mut name| {
-            for byte in &mut name {
-                if *byte == b'/' {
-                    *byte = b'|';
-                }
-            }
-            if matches!(&name[..], b"." | b".." | b"lost+found") {
-                name.push(b'_');
-            }
-            name
-        })
+        .prop_map(as_name)
+}
+
+/// Bytes without NUL as a name that may stand in a tree.
+fn as_name(mut name: Vec<u8>) -> Vec<u8> {
+    for byte in &mut name {
+        if *byte == b'/' {
+            *byte = b'|';
+        }
+    }
+    if matches!(&name[..], b"." | b".." | b"lost+found") {
+        name.push(b'_');
+    }
+    name
 }
 
 fn what() -> impl Strategy<Value = What> {
@@ -215,7 +222,7 @@ fn what() -> impl Strategy<Value = What> {
         1 => number().prop_map(|(major, minor)| What::CharacterDevice(major, minor)),
         1 => number().prop_map(|(major, minor)| What::BlockDevice(major, minor)),
         1 => Just(What::Fifo),
-        3 => any::<Index>().prop_map(What::HardLink),
+        3 => any::<usize>().prop_map(What::HardLink),
     ]
 }
 

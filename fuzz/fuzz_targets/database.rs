@@ -1,0 +1,5 @@
+//! A store's database of any bytes.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::records::database(bytes));

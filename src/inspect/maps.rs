@@ -1,0 +1,484 @@
+//! What is looked at before the `ext4-view` crate reads files: that the map of each file's
+//! blocks has an end, and that the index of each directory stays in its blocks.
+//!
+//! The crate follows a tree of extents wherever it leads. A node may lead to one other node many
+//! times, and so a few blocks keep it busy for years, from its cache alone: nothing that reads for
+//! it sees that. So the nodes of all trees are counted here, and there can be no more of them than blocks.
+//! Whatever else is wrong is left to the crate, which says so when it comes to it.
+//!
+//! The log of a filesystem that was not unmounted may put other blocks in the place of those that
+//! are looked at here. Who wants to read those files anyway has no promise of an end.
+
+use zerocopy::FromBytes;
+
+use super::disk::Volume;
+use super::ext4::is_64bit;
+use super::filesystem::FilesystemFault;
+use super::format::{
+    DX_NODE_COUNT, DX_ROOT_COUNT, EXTENT_MAGIC, Extent, ExtentHeader, ExtentIndex, GroupDescriptor,
+    Inode, SuperBlock,
+};
+use crate::job::{Job, Stopped};
+
+/// Bits of `i_mode`: the type, and those of what has blocks.
+const TYPE: u16 = 0xF000;
+const DIRECTORY: u16 = 0x4000;
+const REGULAR: u16 = 0x8000;
+const SYMLINK: u16 = 0xA000;
+/// Bits of `i_flags`: a hash tree, and a tree of extents.
+const INDEX: u32 = 0x1000;
+const EXTENTS: u32 = 0x8_0000;
+/// `s_feature_ro_compat`: metadata has checksums.
+const METADATA_CSUM: u32 = 0x400;
+/// `eh_depth` of the deepest tree.
+const MAX_DEPTH: u16 = 5;
+/// Bytes of the largest directory that is read: several times what ext4 has without `large_dir`.
+const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
+/// Bytes of a table of inodes that are read at once, at least.
+const CHUNK_BYTES: u64 = 1 << 18;
+
+/// Why a filesystem is not handed to the crate.
+#[derive(Debug, thiserror::Error)]
+pub enum MapFault {
+    /// Blocks that are there more than once.
+    #[error(
+        "the indexes of directories and the trees of extents up to inode {inode} take more blocks than the filesystem has, which are {blocks}"
+    )]
+    Blocks {
+        /// The inode's number.
+        inode: u64,
+        /// Blocks of the filesystem.
+        blocks: u64,
+    },
+    /// A directory that does not fit in the filesystem.
+    #[error("inode {inode} is a directory of {bytes} bytes, and may have {limit}")]
+    Directory {
+        /// The inode's number.
+        inode: u64,
+        /// Bytes, as it says.
+        bytes: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
+    /// An index that goes beyond its block.
+    #[error(
+        "the index of the directory that is inode {inode} has {count} entries in block {block}, which has room for {room}"
+    )]
+    Index {
+        /// The inode's number.
+        inode: u64,
+        /// The block.
+        block: u64,
+        /// Entries, as it says.
+        count: u16,
+        /// Entries for which there is room.
+        room: usize,
+    },
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Refuses the filesystem in `volume`, whose superblock was compared with it, if to read its
+/// files might have no end.
+pub(super) fn check(volume: &Volume, s: &SuperBlock, job: &Job) -> Result<(), FilesystemFault> {
+    let block = 1024 << s.s_log_block_size.get();
+    let blocks = super::ext4::blocks(s);
+    let maps = Maps {
+        volume,
+        job,
+        block,
+        blocks,
+        has_checksums: s.s_feature_ro_compat.get() & METADATA_CSUM != 0,
+        seen: 0,
+        most_bytes: MAX_DIRECTORY_BYTES.min(blocks * block),
+    };
+    maps.check(s)
+}
+
+struct Maps<'a> {
+    volume: &'a Volume,
+    job: &'a Job,
+    /// Bytes of a block.
+    block: u64,
+    /// Blocks of the filesystem.
+    blocks: u64,
+    has_checksums: bool,
+    /// Blocks so far: nodes of all trees, and blocks of directories with an index.
+    seen: u64,
+    /// Bytes of the largest directory.
+    most_bytes: u64,
+}
+
+impl Maps<'_> {
+    fn check(mut self, s: &SuperBlock) -> Result<(), FilesystemFault> {
+        let first = u64::from(s.s_first_data_block.get());
+        let groups = (self.blocks - first).div_ceil(s.s_blocks_per_group.get().into());
+        let is_64bit = is_64bit(s);
+        let descriptor = if is_64bit { s.s_desc_size.get() } else { 32 };
+        // Where the crate looks for them.
+        let table = self.block * if self.block == 1024 { 2 } else { 1 };
+        let per_group = u64::from(s.s_inodes_per_group.get());
+        for group in 0..groups {
+            let mut bytes = [0; size_of::<GroupDescriptor>()];
+            let known = &mut bytes[..if is_64bit { 64 } else { 32 }];
+            self.volume
+                .read_exact_at(known, table + group * u64::from(descriptor))?;
+            let descriptor: GroupDescriptor = zerocopy::transmute!(bytes);
+            let inodes = u64::from(descriptor.bg_inode_table_lo.get())
+                | u64::from(descriptor.bg_inode_table_hi.get()) << 32;
+            let numbers = group * per_group + 1..(group + 1) * per_group + 1;
+            self.check_table(inodes, numbers, s.s_inode_size.get().into())?;
+        }
+        Ok(())
+    }
+
+    /// Checks the inodes of these numbers, each of `size` bytes, from the block `start` on.
+    fn check_table(
+        &mut self,
+        start: u64,
+        numbers: std::ops::Range<u64>,
+        size: u64,
+    ) -> Result<(), FilesystemFault> {
+        let Some(mut at) = start.checked_mul(self.block) else {
+            return Ok(());
+        };
+        let mut number = numbers.start;
+        while number < numbers.end {
+            self.job.check().map_err(MapFault::from)?;
+            // What is behind the end cannot be read by the crate either.
+            let there = self.volume.size().saturating_sub(at) / size;
+            let count = (CHUNK_BYTES / size).max(1).min(numbers.end - number);
+            let count = count.min(there);
+            if count == 0 {
+                return Ok(());
+            }
+            let mut chunk = vec![0; in_memory(count * size)];
+            self.volume.read_exact_at(&mut chunk, at)?;
+            for bytes in chunk.chunks_exact(in_memory(size)) {
+                let (inode, _) = Inode::ref_from_prefix(bytes).expect("an inode has 128 bytes");
+                self.check_inode(number, inode)?;
+                number += 1;
+            }
+            at += count * size;
+        }
+        Ok(())
+    }
+
+    fn check_inode(&mut self, number: u64, inode: &Inode) -> Result<(), FilesystemFault> {
+        let file_type = inode.i_mode.get() & TYPE;
+        if !matches!(file_type, DIRECTORY | REGULAR | SYMLINK) {
+            return Ok(());
+        }
+        let bytes = u64::from(inode.i_size_lo.get()) | u64::from(inode.i_size_high.get()) << 32;
+        let is_directory = file_type == DIRECTORY;
+        if is_directory && bytes > self.most_bytes {
+            return Err(MapFault::Directory {
+                inode: number,
+                bytes,
+                limit: self.most_bytes,
+            }
+            .into());
+        }
+        let flags = inode.i_flags.get();
+        let mut walk = Walk {
+            inode: number,
+            // The crate slices by the count in the index where it derives a checksum.
+            is_indexed: is_directory && flags & INDEX != 0 && self.has_checksums,
+            is_first: true,
+        };
+        if flags & EXTENTS != 0 {
+            return self.check_node(&mut walk, &inode.i_block, MAX_DEPTH);
+        }
+        // Without a tree, the crate reads no more blocks than the size says.
+        if walk.is_indexed {
+            let (first, _) = zerocopy::little_endian::U32::ref_from_prefix(&inode.i_block)
+                .expect("there are 60 bytes");
+            self.check_index(&mut walk, first.get().into(), 1)?;
+        }
+        Ok(())
+    }
+
+    /// Checks all below the node in `bytes`, unless the crate takes none of its `depth`.
+    fn check_node(
+        &mut self,
+        walk: &mut Walk,
+        bytes: &[u8],
+        depth: u16,
+    ) -> Result<(), FilesystemFault> {
+        let Ok((header, rest)) = ExtentHeader::ref_from_prefix(bytes) else {
+            return Ok(());
+        };
+        let depth_here = header.eh_depth.get();
+        if header.eh_magic.get() != EXTENT_MAGIC || depth_here > depth {
+            return Ok(());
+        }
+        let entries = rest.chunks_exact(size_of::<Extent>());
+        for entry in entries.take(header.eh_entries.get().into()) {
+            if depth_here == 0 {
+                let extent = Extent::ref_from_bytes(entry).expect("it has 12 bytes");
+                self.check_extent(walk, extent)?;
+                continue;
+            }
+            let index = ExtentIndex::ref_from_bytes(entry).expect("it has 12 bytes");
+            let child = u64::from(index.ei_leaf_lo.get()) | u64::from(index.ei_leaf_hi.get()) << 32;
+            self.count(walk.inode)?;
+            if let Some(bytes) = self.block(child)? {
+                self.check_node(walk, &bytes, depth_here - 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, inode: u64) -> Result<(), FilesystemFault> {
+        self.seen += 1;
+        if self.seen > self.blocks {
+            return Err(MapFault::Blocks {
+                inode,
+                blocks: self.blocks,
+            }
+            .into());
+        }
+        Ok(self.job.check().map_err(MapFault::from)?)
+    }
+
+    fn check_extent(&mut self, walk: &mut Walk, extent: &Extent) -> Result<(), FilesystemFault> {
+        let blocks = extent.ee_len.get();
+        if !walk.is_indexed || blocks == 0 {
+            return Ok(());
+        }
+        if extent.ee_block.get() != 0 {
+            // A hole at the start is an error to the crate.
+            walk.is_first = false;
+        }
+        let start = u64::from(extent.ee_start_lo.get()) | u64::from(extent.ee_start_hi.get()) << 32;
+        self.check_index(walk, start, blocks.into())
+    }
+
+    /// Checks the index in `blocks` of a directory, from the block `start` on.
+    fn check_index(
+        &mut self,
+        walk: &mut Walk,
+        start: u64,
+        blocks: u64,
+    ) -> Result<(), FilesystemFault> {
+        for block in start..start.saturating_add(blocks) {
+            self.count(walk.inode)?;
+            let Some(bytes) = self.block(block)? else {
+                return Ok(());
+            };
+            let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+            let at = if walk.is_first {
+                DX_ROOT_COUNT
+            } else if u64::from(word(4)) == self.block {
+                // An entry without a name fills the block.
+                DX_NODE_COUNT
+            } else {
+                continue;
+            };
+            walk.is_first = false;
+            // The count stands in the place of the first entry, behind the limit.
+            let room = (bytes.len() - (at - 2)) / 8;
+            let count = word(at);
+            if usize::from(count) > room {
+                return Err(MapFault::Index {
+                    inode: walk.inode,
+                    block,
+                    count,
+                    room,
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of a block; nothing if there is no such block.
+    fn block(&self, block: u64) -> Result<Option<Vec<u8>>, FilesystemFault> {
+        if block >= self.blocks {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; in_memory(self.block)];
+        self.volume.read_exact_at(&mut bytes, block * self.block)?;
+        Ok(Some(bytes))
+    }
+}
+
+/// The walk through what one inode leads to.
+struct Walk {
+    inode: u64,
+    /// Whether it is a directory whose blocks have an index with checksums.
+    is_indexed: bool,
+    /// Whether its first block is still to come.
+    is_first: bool,
+}
+
+/// A number that was checked to be small.
+fn in_memory(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    use super::super::disk::Disk;
+    use super::super::ext4::{Ext4Files, Ext4Volume};
+    use super::*;
+    use crate::error::Chain;
+    use crate::ext4::{Options, Uuid, lay_out};
+    use crate::image;
+    use crate::source::Source;
+    use crate::tree::{Metadata, Name, Node, Timestamp, Tree};
+
+    const BLOCK: u64 = 4096;
+    /// Bytes of the file in the image, which no other has.
+    const FILE_BYTES: u64 = 4 * BLOCK + 7;
+
+    /// An image with a file of five blocks and a directory with an index.
+    struct Written(File);
+
+    impl Written {
+        fn new() -> Self {
+            let metadata = || Metadata::of_root(0o755, Timestamp::from_seconds(1));
+            let mut tree = Tree::new(Node::directory(metadata()));
+            let mut put = |parent, name: &str, node| {
+                tree.insert(parent, Name::new(name).unwrap(), node).unwrap()
+            };
+            let content = vec![7; usize::try_from(FILE_BYTES).unwrap()];
+            let file = Node::file(metadata(), Source::bytes(content));
+            put(Tree::ROOT, "file", file);
+            let many = put(Tree::ROOT, "many", Node::directory(metadata()));
+            for number in 0..300 {
+                let name = format!("{number}{}", "n".repeat(30));
+                put(many, &name, Node::symlink(metadata(), &b"x"[..]));
+            }
+            let options = Options {
+                free_bytes: 0,
+                free_inodes: 0,
+                ..Options::new(Uuid(*b"nix2image tests."))
+            };
+            let file = tempfile::tempfile().unwrap();
+            let pieces = lay_out(tree, &options).unwrap();
+            image::write(&pieces, &file, &Job::default()).unwrap();
+            Self(file)
+        }
+
+        fn read(&self, at: u64) -> u32 {
+            let mut bytes = [0; 4];
+            self.0.read_exact_at(&mut bytes, at).unwrap();
+            u32::from_le_bytes(bytes)
+        }
+
+        fn write(&self, at: u64, bytes: &[u8]) {
+            self.0.write_all_at(bytes, at).unwrap();
+        }
+
+        /// Where the first inode is of which this holds.
+        fn inode(&self, is_it: impl Fn(u64) -> bool) -> u64 {
+            let table = u64::from(self.read(BLOCK + 8)) * BLOCK;
+            let inodes = (0..1000).map(|number| table + number * 256);
+            // The first ten are the filesystem's own.
+            inodes.skip(10).find(|inode| is_it(*inode)).unwrap()
+        }
+
+        fn file(&self) -> u64 {
+            self.inode(|inode| u64::from(self.read(inode + 4)) == FILE_BYTES)
+        }
+
+        fn indexed_directory(&self) -> u64 {
+            self.inode(|inode| self.read(inode + 0x20) & INDEX != 0)
+        }
+
+        fn refusal(&self) -> String {
+            let size = self.0.metadata().unwrap().len();
+            let volume = Disk::plain(self.0.try_clone().unwrap(), size).whole();
+            match Ext4Volume::check(&volume, &Job::default()) {
+                Ok(volume) => {
+                    Ext4Files::open(&volume).unwrap();
+                    String::new()
+                }
+                Err(fault) => Chain(&fault).to_string(),
+            }
+        }
+    }
+
+    /// A node of this depth, in which each of `entries` entries leads to `block`.
+    fn node(depth: u16, entries: u16, block: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [EXTENT_MAGIC, entries, entries, depth, 0, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for _ in 0..entries {
+            bytes.extend(0_u32.to_le_bytes());
+            bytes.extend(u32::try_from(block).unwrap().to_le_bytes());
+            bytes.extend([0; 4]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_our_writer_makes_has_an_end() {
+        assert_eq!(Written::new().refusal(), "");
+    }
+
+    #[test]
+    fn a_tree_whose_nodes_lead_to_one_node_is_refused_at_once() {
+        let written = Written::new();
+        let inode = written.file();
+        let data = u64::from(written.read(inode + 0x28 + 12 + 8));
+        // 4 × 340⁴ ways to the last node, which is empty.
+        written.write(inode + 0x28, &node(5, 4, data));
+        for depth in 0..5 {
+            let block = data + u64::from(4 - depth);
+            let entries = if depth == 0 { 0 } else { 340 };
+            written.write(block * BLOCK, &node(depth, entries, block + 1));
+        }
+        let refusal = written.refusal();
+        assert!(
+            refusal.contains("the trees of extents up to inode "),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn an_index_that_goes_beyond_its_block_is_refused_before_the_crate_slices_by_it() {
+        let written = Written::new();
+        let inode = written.indexed_directory();
+        let first = u64::from(written.read(inode + 0x28 + 12 + 8));
+        written.write(first * BLOCK + 0x22, &[0xFF, 0xFF]);
+        let refusal = written.refusal();
+        assert!(
+            refusal.ends_with(&format!(
+                "has 65535 entries in block {first}, which has room for 508"
+            )),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_is_larger_than_the_filesystem_is_refused() {
+        let written = Written::new();
+        let inode = written.indexed_directory();
+        written.write(inode + 4, &u32::MAX.to_le_bytes());
+        let refusal = written.refusal();
+        assert!(
+            refusal.contains("is a directory of 4294967295 bytes, and may have "),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn who_is_asked_to_stop_stops() {
+        let written = Written::new();
+        let size = written.0.metadata().unwrap().len();
+        let volume = Disk::plain(written.0, size).whole();
+        let job = Job::default();
+        job.stop();
+        assert!(matches!(
+            Ext4Volume::check(&volume, &job),
+            Err(FilesystemFault::Maps(MapFault::Stopped(_)))
+        ));
+    }
+}
