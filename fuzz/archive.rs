@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::path::Path;
 
 use nix2image::image::{self, Pieces};
 use nix2image::job::Job;
-use nix2image::root::{ArchiveError, Unpacked, unpack};
+use nix2image::root::unpack;
 use nix2image::source::Source;
 use nix2image::tree::{Kind, NodeId, Tree};
 use nix2image::{ext4, tar};
@@ -16,7 +17,10 @@ use super::{TIME, offset_of, tells};
 /// An archive is refused, or its files lie in it, and an archive that is made of it holds the
 /// same. What is in it is laid out in a filesystem, or refused.
 pub fn archive(bytes: &[u8]) {
-    let unpacked = match unpacked(bytes) {
+    // The contents lie in the file, which is opened again for each.
+    let file = NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let unpacked = match unpack(file.path(), TIME) {
         Ok(unpacked) => unpacked,
         Err(error) => return tells(&error),
     };
@@ -36,7 +40,9 @@ pub fn archive(bytes: &[u8]) {
     }
     match tar::lay_out(tree.clone()) {
         Ok(pieces) => {
-            let again = unpacked_of(&pieces);
+            let file = NamedTempFile::new().unwrap();
+            write(&pieces, file.path());
+            let again = unpack(file.path(), TIME).unwrap();
             assert!(again.implied.is_empty());
             same(tree, &again.tree);
         }
@@ -44,17 +50,9 @@ pub fn archive(bytes: &[u8]) {
     }
 }
 
-fn unpacked(bytes: &[u8]) -> Result<Unpacked, ArchiveError> {
-    let file = NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), bytes).unwrap();
-    unpack(file.path(), TIME)
-}
-
-fn unpacked_of(pieces: &Pieces) -> Unpacked {
-    let file = NamedTempFile::new().unwrap();
-    let to = File::options().write(true).open(file.path()).unwrap();
+fn write(pieces: &Pieces, path: &Path) {
+    let to = File::options().write(true).open(path).unwrap();
     image::write(pieces, &to, &Job::default()).unwrap();
-    unpack(file.path(), TIME).unwrap()
 }
 
 fn for_each_file(tree: &Tree, mut with: impl FnMut(&Source)) {

@@ -91,8 +91,8 @@ const LINE: usize = 16;
 /// Bytes that a compressed image may unpack to here.
 const UNPACKED_BYTES: u64 = 16 << 20;
 /// Directories that are listed, and files of each that are read.
-const DIRECTORIES: usize = 64;
-const FILES: usize = 16;
+const DIRECTORIES: usize = 12;
+const FILES: usize = 3;
 /// Bytes that are read of each file.
 const FILE_BYTES: usize = 1 << 18;
 
@@ -270,7 +270,7 @@ pub(super) fn options() -> ext4::Options {
 /// A NixOS root in an ext4 filesystem without a journal, which has many zeros.
 fn ext4_bytes(features: &Features) -> Vec<u8> {
     let names = features.to_string();
-    let left_out = ["has_journal", "resize_inode"];
+    let left_out = ["has_journal", "orphan_file", "resize_inode"];
     let names = names.split(' ').filter(|name| !left_out.contains(name));
     let options = ext4::Options {
         features: Features::new(names.map(|name| name.parse().unwrap())).unwrap(),
@@ -322,8 +322,12 @@ fn disk_bytes(table: &str) -> Vec<u8> {
 
 /// A disk with two partitions, the first of this type, as attributes ask for it.
 pub(super) fn disk_of(table: &str, kind: &str) -> Disk {
+    let identity = match table {
+        "gpt" => r#""guid":"97fd5997-d90b-4aa3-8d16-c1723aea73c1""#,
+        _ => r#""id":"0x12345678""#,
+    };
     let attrs = format!(
-        r#"{{"outputs":{{"out":"/nix/store/ffffffffffffffffffffffffffffffff-a"}},"nix2image":{{"version":1,"kind":"disk","disk":{{"table":"{table}","align":65536,"partitions":[{{"type":"{kind}","name":"one"}},{{"type":"linux","name":"two"}}]}}}}}}"#
+        r#"{{"outputs":{{"out":"/nix/store/ffffffffffffffffffffffffffffffff-a"}},"nix2image":{{"version":1,"kind":"disk","disk":{{"table":"{table}",{identity},"align":65536,"partitions":[{{"type":"{kind}","name":"one"}},{{"type":"linux","name":"two"}}]}}}}}}"#
     );
     let attrs = Attrs::parse(attrs.as_bytes(), Path::new("/build/.attrs.json")).unwrap();
     match Spec::new(attrs, TIME).unwrap().kind {
