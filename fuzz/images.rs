@@ -90,6 +90,8 @@ pub fn apply(bytes: &[u8]) -> Option<Vec<u8>> {
 const LINE: usize = 16;
 /// Bytes that a compressed image may unpack to here.
 const UNPACKED_BYTES: u64 = 16 << 20;
+/// The logarithm of the bytes of its window.
+const WINDOW_LOG: u32 = 23;
 /// Directories that are listed, and files of each that are read.
 const DIRECTORIES: usize = 12;
 const FILES: usize = 3;
@@ -101,9 +103,11 @@ fn unpacks_to_little(bytes: &[u8]) -> bool {
     if !bytes.starts_with(&[0x28, 0xB5, 0x2F, 0xFD]) {
         return true;
     }
-    let Ok(decoder) = zstd::Decoder::new(bytes) else {
+    let Ok(mut decoder) = zstd::Decoder::new(bytes) else {
         return true;
     };
+    // The library takes a window of 128 MiB, and allocates that.
+    decoder.window_log_max(WINDOW_LOG).unwrap();
     let unpacked = io::copy(&mut decoder.take(UNPACKED_BYTES), &mut io::sink());
     unpacked.is_ok_and(|bytes| bytes < UNPACKED_BYTES)
 }

@@ -185,6 +185,6 @@ fn an_interrupt_ends_the_check() {
             PLACE,
             &job
         ),
-        Err(SelfCheckError::Path(WalkError::Stopped(_)))
+        Err(SelfCheckError::Stopped(_))
     ));
 }
