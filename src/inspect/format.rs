@@ -52,7 +52,9 @@ pub(super) struct SuperBlock {
     pub s_blocks_count_hi: U32,
     _s_r_blocks_count_hi: U32,
     pub s_free_blocks_count_hi: U32,
-    _s_min_extra_isize_to_end: [u8; 676],
+    _s_min_extra_isize_to_s_lpf_ino: [u8; 276],
+    pub s_checksum_seed: U32,
+    _s_wtime_hi_to_end: [u8; 396],
 }
 
 const _: () = assert!(size_of::<SuperBlock>() == 1024);
@@ -60,6 +62,7 @@ const _: () = assert!(offset_of!(SuperBlock, s_magic) == 0x38);
 const _: () = assert!(offset_of!(SuperBlock, s_inode_size) == 0x58);
 const _: () = assert!(offset_of!(SuperBlock, s_jnl_blocks) == 0x10C);
 const _: () = assert!(offset_of!(SuperBlock, s_blocks_count_hi) == 0x150);
+const _: () = assert!(offset_of!(SuperBlock, s_checksum_seed) == 0x270);
 
 /// Where it lies.
 pub(super) const SUPER_BLOCK_OFFSET: u64 = 1024;
@@ -74,14 +77,23 @@ pub(super) const JOURNAL_BACKUP_BLOCKS: u8 = 1;
 pub(super) struct GroupDescriptor {
     _bg_block_bitmap_lo_to_bg_inode_bitmap_lo: [u8; 8],
     pub bg_inode_table_lo: U32,
-    _bg_free_blocks_count_lo_to_bg_inode_bitmap_hi: [u8; 28],
-    /// With `64bit` alone.
+    _bg_free_blocks_count_lo_to_bg_used_dirs_count_lo: [u8; 6],
+    pub bg_flags: U16,
+    _bg_exclude_bitmap_lo_to_bg_inode_bitmap_csum_lo: [u8; 8],
+    pub bg_itable_unused_lo: U16,
+    _bg_checksum_to_bg_inode_bitmap_hi: [u8; 10],
+    /// With `64bit` alone, as all that comes after it.
     pub bg_inode_table_hi: U32,
-    _bg_free_blocks_count_hi_to_end: [u8; 20],
+    _bg_free_blocks_count_hi_to_bg_used_dirs_count_hi: [u8; 6],
+    pub bg_itable_unused_hi: U16,
+    _bg_exclude_bitmap_hi_to_end: [u8; 12],
 }
 
 const _: () = assert!(size_of::<GroupDescriptor>() == 64);
+const _: () = assert!(offset_of!(GroupDescriptor, bg_flags) == 0x12);
+const _: () = assert!(offset_of!(GroupDescriptor, bg_itable_unused_lo) == 0x1C);
 const _: () = assert!(offset_of!(GroupDescriptor, bg_inode_table_hi) == 0x28);
+const _: () = assert!(offset_of!(GroupDescriptor, bg_itable_unused_hi) == 0x32);
 
 /// ext4: an inode, up to what is read.
 #[derive(FromBytes, Immutable, KnownLayout)]

@@ -6,8 +6,13 @@
 //! it sees that. So the nodes of all trees are counted here, and there can be no more of them than blocks.
 //! Whatever else is wrong is left to the crate, which says so when it comes to it.
 //!
+//! Inodes that nobody uses may be anything: a table need not be written before its first file. One
+//! whose checksum is wrong is left to the crate, which refuses it; without checksums of inodes, what
+//! a group says it does not use is not looked at.
+//!
 //! The log of a filesystem that was not unmounted may put other blocks in the place of those that
-//! are looked at here. Who wants to read those files anyway has no promise of an end.
+//! are looked at here. Who wants to read those files anyway has no promise of an end, and neither who
+//! reads files that a filesystem without checksums of inodes says are not there.
 
 use zerocopy::FromBytes;
 
@@ -28,8 +33,19 @@ const SYMLINK: u16 = 0xA000;
 /// Bits of `i_flags`: a hash tree, and a tree of extents.
 const INDEX: u32 = 0x1000;
 const EXTENTS: u32 = 0x8_0000;
+/// `s_feature_ro_compat`: groups have checksums, and say what they do not use.
+const GDT_CSUM: u32 = 0x10;
 /// `s_feature_ro_compat`: metadata has checksums.
 const METADATA_CSUM: u32 = 0x400;
+/// `s_feature_incompat`: checksums begin with a number in the superblock, not with its UUID.
+const CSUM_SEED: u32 = 0x2000;
+/// `bg_flags`: no inode of the group is in use.
+const INODE_UNINIT: u16 = 1;
+/// Where the two halves of an inode's checksum stand, `l_i_checksum_lo` and `i_checksum_hi`.
+const CHECKSUM_LO: usize = 0x7C;
+const CHECKSUM_HI: usize = 0x82;
+/// Where `i_generation` stands.
+const GENERATION: usize = 0x64;
 /// `eh_depth` of the deepest tree.
 const MAX_DEPTH: u16 = 5;
 /// Bytes of the largest directory that is read: several times what ext4 has without `large_dir`.
@@ -89,11 +105,24 @@ pub(super) fn check(volume: &Volume, s: &SuperBlock, job: &Job) -> Result<(), Fi
         job,
         block,
         blocks,
-        has_checksums: s.s_feature_ro_compat.get() & METADATA_CSUM != 0,
+        checksums: checksums(s),
         seen: 0,
         most_bytes: MAX_DIRECTORY_BYTES.min(blocks * block),
     };
     maps.check(s)
+}
+
+/// What the CRC32C of an inode goes on from.
+fn checksums(s: &SuperBlock) -> Option<u32> {
+    if s.s_feature_ro_compat.get() & METADATA_CSUM == 0 {
+        return None;
+    }
+    Some(if s.s_feature_incompat.get() & CSUM_SEED != 0 {
+        // The kernel does not invert what it keeps.
+        !s.s_checksum_seed.get()
+    } else {
+        crc32c::crc32c(&s.s_uuid)
+    })
 }
 
 struct Maps<'a> {
@@ -103,7 +132,8 @@ struct Maps<'a> {
     block: u64,
     /// Blocks of the filesystem.
     blocks: u64,
-    has_checksums: bool,
+    /// What all checksums of inodes begin with; nothing if they have none.
+    checksums: Option<u32>,
     /// Blocks so far: nodes of all trees, and blocks of directories with an index.
     seen: u64,
     /// Bytes of the largest directory.
@@ -127,10 +157,54 @@ impl Maps<'_> {
             let descriptor: GroupDescriptor = zerocopy::transmute!(bytes);
             let inodes = u64::from(descriptor.bg_inode_table_lo.get())
                 | u64::from(descriptor.bg_inode_table_hi.get()) << 32;
-            let numbers = group * per_group + 1..(group + 1) * per_group + 1;
+            let begin = group * per_group + 1;
+            let numbers = begin..begin + self.in_use(s, &descriptor);
             self.check_table(inodes, numbers, s.s_inode_size.get().into())?;
         }
         Ok(())
+    }
+
+    /// How many inodes of a group, from its first on, may be in use.
+    fn in_use(&self, s: &SuperBlock, descriptor: &GroupDescriptor) -> u64 {
+        let all = u64::from(s.s_inodes_per_group.get());
+        let says_so = s.s_feature_ro_compat.get() & GDT_CSUM != 0;
+        if self.checksums.is_some() || !says_so {
+            return all;
+        }
+        if descriptor.bg_flags.get() & INODE_UNINIT != 0 {
+            return 0;
+        }
+        let unused = u64::from(descriptor.bg_itable_unused_lo.get())
+            | u64::from(descriptor.bg_itable_unused_hi.get()) << 16;
+        all.saturating_sub(unused)
+    }
+
+    /// Whether the crate takes the inode in `bytes` for one: its checksum is right, if there is one.
+    fn is_right(&self, number: u64, bytes: &[u8]) -> bool {
+        let Some(checksums) = self.checksums else {
+            return true;
+        };
+        // The crate takes none that is shorter.
+        let Some((rest, last)) = bytes.split_at_checked(CHECKSUM_HI + 2) else {
+            return false;
+        };
+        let half = |at: usize| u32::from(u16::from_le_bytes([rest[at], rest[at + 1]]));
+        // More inodes than that are not numbered.
+        let Ok(number) = u32::try_from(number) else {
+            return false;
+        };
+        let found = [
+            &number.to_le_bytes()[..],
+            &rest[GENERATION..GENERATION + 4],
+            &rest[..CHECKSUM_LO],
+            &[0; 2],
+            &rest[CHECKSUM_LO + 2..CHECKSUM_HI],
+            &[0; 2],
+            last,
+        ]
+        .iter()
+        .fold(checksums, |crc, part| crc32c::crc32c_append(crc, part));
+        !found == half(CHECKSUM_LO) | half(CHECKSUM_HI) << 16
     }
 
     /// Checks the inodes of these numbers, each of `size` bytes, from the block `start` on.
@@ -157,7 +231,9 @@ impl Maps<'_> {
             self.volume.read_exact_at(&mut chunk, at)?;
             for bytes in chunk.chunks_exact(in_memory(size)) {
                 let (inode, _) = Inode::ref_from_prefix(bytes).expect("an inode has 128 bytes");
-                self.check_inode(number, inode)?;
+                if has_blocks(inode) && self.is_right(number, bytes) {
+                    self.check_inode(number, inode)?;
+                }
                 number += 1;
             }
             at += count * size;
@@ -166,12 +242,8 @@ impl Maps<'_> {
     }
 
     fn check_inode(&mut self, number: u64, inode: &Inode) -> Result<(), FilesystemFault> {
-        let file_type = inode.i_mode.get() & TYPE;
-        if !matches!(file_type, DIRECTORY | REGULAR | SYMLINK) {
-            return Ok(());
-        }
         let bytes = u64::from(inode.i_size_lo.get()) | u64::from(inode.i_size_high.get()) << 32;
-        let is_directory = file_type == DIRECTORY;
+        let is_directory = inode.i_mode.get() & TYPE == DIRECTORY;
         if is_directory && bytes > self.most_bytes {
             return Err(MapFault::Directory {
                 inode: number,
@@ -184,7 +256,7 @@ impl Maps<'_> {
         let mut walk = Walk {
             inode: number,
             // The crate slices by the count in the index where it derives a checksum.
-            is_indexed: is_directory && flags & INDEX != 0 && self.has_checksums,
+            is_indexed: is_directory && flags & INDEX != 0 && self.checksums.is_some(),
             is_first: true,
         };
         if flags & EXTENTS != 0 {
@@ -304,6 +376,11 @@ impl Maps<'_> {
     }
 }
 
+/// Whether it is a file of a type that may have blocks.
+fn has_blocks(inode: &Inode) -> bool {
+    matches!(inode.i_mode.get() & TYPE, DIRECTORY | REGULAR | SYMLINK)
+}
+
 /// The walk through what one inode leads to.
 struct Walk {
     inode: u64,
@@ -333,6 +410,8 @@ mod tests {
     use crate::tree::{Metadata, Name, Node, Timestamp, Tree};
 
     const BLOCK: u64 = 4096;
+    const INODE_BYTES: u64 = 256;
+    const UUID: &[u8; 16] = b"nix2image tests.";
     /// Bytes of the file in the image, which no other has.
     const FILE_BYTES: u64 = 4 * BLOCK + 7;
 
@@ -357,7 +436,7 @@ mod tests {
             let options = Options {
                 free_bytes: 0,
                 free_inodes: 0,
-                ..Options::new(Uuid(*b"nix2image tests."))
+                ..Options::new(Uuid(*UUID))
             };
             let file = tempfile::tempfile().unwrap();
             let pieces = lay_out(tree, &options).unwrap();
@@ -375,10 +454,29 @@ mod tests {
             self.0.write_all_at(bytes, at).unwrap();
         }
 
+        /// Writes to an inode, and its checksum.
+        fn write_inode(&self, inode: u64, at: u64, bytes: &[u8]) {
+            self.write(inode + at, bytes);
+            for half in [0x7C, 0x82] {
+                self.write(inode + half, &[0; 2]);
+            }
+            let number = u32::try_from((inode - self.table()) / INODE_BYTES + 1).unwrap();
+            let mut bytes = [0; 256];
+            self.0.read_exact_at(&mut bytes, inode).unwrap();
+            let parts = [&UUID[..], &number.to_le_bytes(), &bytes[0x64..0x68], &bytes];
+            let checksum = (!crc32c::crc32c(&parts.concat())).to_le_bytes();
+            self.write(inode + 0x7C, &checksum[..2]);
+            self.write(inode + 0x82, &checksum[2..]);
+        }
+
+        /// Where the inodes are.
+        fn table(&self) -> u64 {
+            u64::from(self.read(BLOCK + 8)) * BLOCK
+        }
+
         /// Where the first inode is of which this holds.
         fn inode(&self, is_it: impl Fn(u64) -> bool) -> u64 {
-            let table = u64::from(self.read(BLOCK + 8)) * BLOCK;
-            let inodes = (0..1000).map(|number| table + number * 256);
+            let inodes = (0..1000).map(|number| self.table() + number * INODE_BYTES);
             // The first ten are the filesystem's own.
             inodes.skip(10).find(|inode| is_it(*inode)).unwrap()
         }
@@ -429,7 +527,7 @@ mod tests {
         let inode = written.file();
         let data = u64::from(written.read(inode + 0x28 + 12 + 8));
         // 4 × 340⁴ ways to the last node, which is empty.
-        written.write(inode + 0x28, &node(5, 4, data));
+        written.write_inode(inode, 0x28, &node(5, 4, data));
         for depth in 0..5 {
             let block = data + u64::from(4 - depth);
             let entries = if depth == 0 { 0 } else { 340 };
@@ -461,12 +559,21 @@ mod tests {
     fn a_directory_that_is_larger_than_the_filesystem_is_refused() {
         let written = Written::new();
         let inode = written.indexed_directory();
-        written.write(inode + 4, &u32::MAX.to_le_bytes());
+        written.write_inode(inode, 4, &u32::MAX.to_le_bytes());
         let refusal = written.refusal();
         assert!(
             refusal.contains("is a directory of 4294967295 bytes, and may have "),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn what_was_never_an_inode_is_not_looked_at() {
+        let written = Written::new();
+        let inode = written.indexed_directory();
+        // No checksum goes with it, as where a table was never written.
+        written.write(inode + 4, &u32::MAX.to_le_bytes());
+        assert_eq!(written.refusal(), "");
     }
 
     #[test]
