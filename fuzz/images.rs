@@ -13,6 +13,7 @@ use nix2image::fat::{self, FatType, VolumeId};
 use nix2image::image::{self, Contained, Container, Content, Identity, Piece, Pieces, VhdForm};
 use nix2image::inspect::{EntryKind, Image, Listing, json};
 use nix2image::job::Job;
+use nix2image::progress::{Listener, Progress};
 use nix2image::source::Source;
 use nix2image::spec::{self, Spec};
 use nix2image::store::nar::{HashingWriter, Writer};
@@ -39,7 +40,8 @@ pub fn image(bytes: &[u8]) {
         Ok(image) => look_into(&image),
         Err(error) => return tells(&error),
     }
-    match verify(file.path(), None, &job) {
+    let progress = Progress::new(Listener::Nobody, &job);
+    match verify(file.path(), None, &job, &progress) {
         Ok(verification) => {
             let text = verification.to_string();
             assert_eq!(text.lines().count(), verification.findings.len() + 1);
