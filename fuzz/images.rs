@@ -11,7 +11,7 @@ use nix2image::disk::{self, Disk};
 use nix2image::ext4::{self, Features};
 use nix2image::fat::{self, FatType, VolumeId};
 use nix2image::image::{self, Contained, Container, Content, Identity, Piece, Pieces, VhdForm};
-use nix2image::inspect::{EntryKind, Image, Listing, json};
+use nix2image::inspect::{EntryKind, Image, Listing, PartFiles, json};
 use nix2image::job::Job;
 use nix2image::progress::{Listener, Progress};
 use nix2image::source::Source;
@@ -37,7 +37,7 @@ pub fn image(bytes: &[u8]) {
     write_sparse(file.path(), bytes);
     let job = Job::default();
     match Image::open(file.path(), &job) {
-        Ok(image) => look_into(&image),
+        Ok(image) => look_into(&image, &job),
         Err(error) => return tells(&error),
     }
     let progress = Progress::new(Listener::Nobody, &job);
@@ -114,7 +114,7 @@ fn unpacks_to_little(bytes: &[u8]) -> bool {
     unpacked.is_ok_and(|bytes| bytes < UNPACKED_BYTES)
 }
 
-fn look_into(image: &Image) {
+fn look_into(image: &Image, job: &Job) {
     is_text(&image.to_string());
     assert!(json::image(image).is_object());
     for part in image.parts() {
@@ -122,19 +122,26 @@ fn look_into(image: &Image) {
         if let Some(partition) = &part.partition {
             assert!(partition.start + partition.size <= image.disk_bytes());
         }
+        let files = match image.files(number, job) {
+            Ok(files) => files,
+            Err(error) => {
+                tells(&error);
+                continue;
+            }
+        };
         let mut directories = vec![b"/".to_vec()];
         for index in 0..DIRECTORIES {
             let Some(directory) = directories.get(index).cloned() else {
                 break;
             };
-            directories.extend(list(image, number, &directory));
+            directories.extend(list(&files, &directory));
         }
     }
 }
 
 /// Lists a directory, reads files of it, and gives the directories in it.
-fn list(image: &Image, number: Option<u32>, directory: &[u8]) -> Vec<Vec<u8>> {
-    let entries = match image.list(number, directory) {
+fn list(files: &PartFiles, directory: &[u8]) -> Vec<Vec<u8>> {
+    let entries = match files.list(directory) {
         Ok(entries) => entries,
         Err(error) => {
             tells(&error);
@@ -154,7 +161,7 @@ fn list(image: &Image, number: Option<u32>, directory: &[u8]) -> Vec<Vec<u8>> {
             directories.push(path);
         } else if index < FILES {
             let mut read = Limited(Vec::new());
-            match image.copy(number, &path, &mut read) {
+            match files.copy(&path, &mut read) {
                 // What a symlink leads to has a length of its own, and names of FAT are
                 // compared without regard to case.
                 Ok(()) if entry.kind == EntryKind::File && entry.unix.is_some() => {

@@ -193,12 +193,12 @@ pub enum AttrsError {
         age: &'static Age,
     },
     /// An attribute that is unknown, of the wrong type, or has a value that is not allowed.
-    #[error("{attribute}")]
+    #[error("{attribute}: {fault}")]
     Attribute {
         /// Its path, as `nix2image.contents[2].mode`.
         attribute: String,
         /// What is wrong with it, and what is allowed there.
-        source: serde_json::Error,
+        fault: String,
     },
 }
 
@@ -338,8 +338,26 @@ fn parse_at<T: DeserializeOwned>(at: &str, value: &Value) -> Result<T, AttrsErro
             "." => at.to_owned(),
             within => format!("{at}.{within}"),
         },
-        source: error.into_inner(),
+        fault: in_words_of_nix(&error.into_inner().to_string()),
     })
+}
+
+/// The message of a wrong type, which has the names that JSON's types have in Rust.
+fn in_words_of_nix(message: &str) -> String {
+    let theirs = [
+        ("invalid type: map, ", "invalid type: attribute set, "),
+        ("invalid type: sequence, ", "invalid type: list, "),
+    ];
+    let mut message = message.to_owned();
+    for (theirs, ours) in theirs {
+        if let Some(rest) = message.strip_prefix(theirs) {
+            message = format!("{ours}{rest}");
+        }
+    }
+    match message.strip_suffix(", expected a sequence") {
+        Some(rest) => format!("{rest}, expected a list"),
+        None => message,
+    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,6 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::job::Job;
-use crate::store::STORE_DIRECTORY;
 pub use container::{Container, ContainerFault};
 pub use disk::{Disk, Volume};
 pub use error::{InspectError, InspectFault, Place};
@@ -72,12 +71,17 @@ pub struct Part {
     volume: Volume,
 }
 
+/// The files of a part of an image.
+pub struct PartFiles<'a> {
+    image: &'a Image,
+    part: &'a Part,
+    files: Files,
+}
+
 /// Files of a directory that are looked at for an image.
 const MAX_FILES: usize = 1000;
 /// What a build puts beside an image, for Hydra.
 const NIX_SUPPORT: &str = "nix-support";
-/// Where the store is.
-const STORE: &[u8] = STORE_DIRECTORY.as_bytes();
 
 impl Image {
     /// Looks into the image at `path`, or into the one in the directory there. What is
@@ -165,70 +169,51 @@ impl Image {
         &self.parts
     }
 
-    /// What is in the directory at `path`, in the order of names, or the one file that is
-    /// there; in the partition of this number, else where the store is, else in the only
-    /// filesystem.
-    pub fn list(&self, number: Option<u32>, path: &[u8]) -> Result<Vec<Entry>, InspectError> {
-        self.with_files(number, |files| files.list(path))
+    /// The files of the partition of this number, else those among which the store is, else
+    /// those of the only filesystem. What leads to them is looked at as a whole, once.
+    pub fn files(&self, number: Option<u32>, job: &Job) -> Result<PartFiles<'_>, InspectError> {
+        let chosen = self.chosen(number, job);
+        let (part, files) = chosen.map_err(|fault| self.error(fault))?;
+        Ok(PartFiles {
+            image: self,
+            part,
+            files,
+        })
     }
 
-    /// Writes the content of the file at `path` to `to`; the filesystem is that of
-    /// [`Image::list`].
-    pub fn copy(
-        &self,
-        number: Option<u32>,
-        path: &[u8],
-        to: &mut dyn Write,
-    ) -> Result<(), InspectError> {
-        self.with_files(number, |files| files.copy(path, to))
-    }
-
-    /// The part whose filesystem is meant: that of this number, else the one that holds the
-    /// store, else the only one with a filesystem.
-    pub(crate) fn choose(&self, number: Option<u32>) -> Result<&Part, InspectError> {
-        self.chosen(number).map_err(|fault| self.error(fault))
-    }
-
-    /// A fault of this image.
-    pub(crate) fn error(&self, fault: InspectFault) -> InspectError {
+    fn error(&self, fault: InspectFault) -> InspectError {
         InspectError {
             path: self.path.clone(),
             fault,
         }
     }
 
-    fn with_files<T>(
-        &self,
-        number: Option<u32>,
-        with: impl FnOnce(&Files) -> Result<T, FilesFault>,
-    ) -> Result<T, InspectError> {
-        let part = self.choose(number)?;
-        let done = part.files().and_then(|files| {
-            with(&files).map_err(|source| InspectFault::Files {
-                place: part.place(),
-                source,
-            })
-        });
-        done.map_err(|fault| self.error(fault))
-    }
-
-    fn chosen(&self, number: Option<u32>) -> Result<&Part, InspectFault> {
+    fn chosen(&self, number: Option<u32>, job: &Job) -> Result<(&Part, Files), InspectFault> {
         if let Some(number) = number {
-            return self.numbered(number);
+            let part = self.numbered(number)?;
+            return Ok((part, part.files(job)?));
         }
         let readable: Vec<&Part> = self.parts.iter().filter(|part| part.is_read()).collect();
         match readable[..] {
-            [] => Err(InspectFault::NoFilesystem {
-                there: described(&self.parts),
-            }),
-            [part] => Ok(part),
-            _ => match readable.iter().find(|part| part.holds_store()) {
-                Some(part) => Ok(part),
-                None => Err(InspectFault::Choose {
-                    there: described(readable),
-                }),
-            },
+            [] => {
+                return Err(InspectFault::NoFilesystem {
+                    there: described(&self.parts),
+                });
+            }
+            [part] => return Ok((part, part.files(job)?)),
+            _ => {}
         }
+        for part in &readable {
+            match part.files(job) {
+                Ok(files) if files.hold_store() => return Ok((part, files)),
+                Err(fault) if fault.is_stop() => return Err(fault),
+                // What cannot be read holds no store.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(InspectFault::Choose {
+            there: described(readable),
+        })
     }
 
     fn numbered(&self, number: u32) -> Result<&Part, InspectFault> {
@@ -254,11 +239,6 @@ impl Part {
         }
     }
 
-    /// The bytes.
-    pub(crate) fn volume(&self) -> &Volume {
-        &self.volume
-    }
-
     fn is_read(&self) -> bool {
         matches!(
             self.filesystem,
@@ -266,31 +246,49 @@ impl Part {
         )
     }
 
-    /// Whether the store is in it; not if it cannot be read.
-    fn holds_store(&self) -> bool {
-        let Some(Filesystem::Ext4(_)) = &self.filesystem else {
-            return false;
-        };
-        let volume = Ext4Volume::check(&self.volume, &Job::default());
-        let Ok(files) = volume.and_then(|volume| Ext4Files::open(&volume)) else {
-            return false;
-        };
-        let store = resolve(&files, STORE, true);
-        let store = store.ok().and_then(|store| files.metadata(&store).ok());
-        store.is_some_and(|metadata| metadata.is_dir())
-    }
-
-    fn files(&self) -> Result<Files, InspectFault> {
+    fn files(&self, job: &Job) -> Result<Files, InspectFault> {
         let place = self.place();
         let not_read = || InspectFault::NotRead {
             place,
             name: self.filesystem.as_ref().map(Filesystem::name),
         };
         let filesystem = self.filesystem.as_ref().ok_or_else(not_read)?;
-        let files = Files::open(filesystem, &self.volume);
+        let files = Files::open(filesystem, &self.volume, job);
         files
             .map_err(|source| InspectFault::Filesystem { place, source })?
             .ok_or_else(not_read)
+    }
+}
+
+impl<'a> PartFiles<'a> {
+    /// What is in the directory at `path`, in the order of names; or the one file that is
+    /// there. A symlink is a file, unless a slash follows it.
+    pub fn list(&self, path: &[u8]) -> Result<Vec<Entry>, InspectError> {
+        self.files.list(path).map_err(|fault| self.error(fault))
+    }
+
+    /// Writes the content of the file at `path` to `to`; symlinks are followed.
+    pub fn copy(&self, path: &[u8], to: &mut dyn Write) -> Result<(), InspectError> {
+        self.files.copy(path, to).map_err(|fault| self.error(fault))
+    }
+
+    /// Whose they are.
+    #[must_use]
+    pub fn part(&self) -> &'a Part {
+        self.part
+    }
+
+    /// They themselves; nothing if the filesystem is another.
+    pub(crate) fn ext4(&self) -> Option<&Ext4Files> {
+        match &self.files {
+            Files::Ext4(files) => Some(files),
+            Files::Fat(_) => None,
+        }
+    }
+
+    fn error(&self, source: FilesFault) -> InspectError {
+        let place = self.part.place();
+        self.image.error(InspectFault::Files { place, source })
     }
 }
 

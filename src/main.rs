@@ -166,9 +166,8 @@ fn inspect(arguments: InspectArguments, volume: Volume) -> Result<ExitCode, Fail
         None if arguments.json => writeln!(out, "{:#}", json::image(&image)),
         None => write!(out, "{image}"),
         Some(Look::Ls { at, json, path }) => {
-            let entries = image
-                .list(at.partition, path.as_bytes())
-                .map_err(Box::new)?;
+            let files = image.files(at.partition, &job).map_err(Box::new)?;
+            let entries = files.list(path.as_bytes()).map_err(Box::new)?;
             if json || arguments.json {
                 writeln!(out, "{:#}", json::listing(&entries))
             } else {
@@ -176,8 +175,8 @@ fn inspect(arguments: InspectArguments, volume: Volume) -> Result<ExitCode, Fail
             }
         }
         Some(Look::Cat { at, path }) => {
-            let copied = image.copy(at.partition, path.as_bytes(), &mut out);
-            copied.map_err(Box::new)?;
+            let files = image.files(at.partition, &job).map_err(Box::new)?;
+            files.copy(path.as_bytes(), &mut out).map_err(Box::new)?;
             Ok(())
         }
     };

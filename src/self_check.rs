@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::image::{Container, PendingOutput};
 use crate::inspect::{
-    Disk, Ext4Files, Ext4Volume, FilesystemFault, MapFault, Volume, WalkError, nar_digest, sparse,
+    Disk, Ext4Files, Ext4Volume, FilesystemFault, Volume, WalkError, nar_digest, sparse,
 };
 use crate::job::{Job, Stopped};
 use crate::store::{NarDigest, NarHash, StorePath, ValidPath};
@@ -107,7 +107,7 @@ fn check_image(
 ) -> Result<(), SelfCheckError> {
     let volume = volume(image, place.start)?;
     let volume = Ext4Volume::check(&volume, job).map_err(|fault| match fault {
-        FilesystemFault::Maps(MapFault::Stopped(stopped)) => stopped.into(),
+        FilesystemFault::Stopped(stopped) => stopped.into(),
         fault => SelfCheckError::Filesystem(fault),
     })?;
     // The reader stays on its thread, so each has its own.

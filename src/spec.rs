@@ -273,6 +273,35 @@ impl Spec {
             self_check: image.self_check.unwrap_or(false),
         })
     }
+
+    /// What the attributes call what holds the files.
+    #[must_use]
+    pub fn kind_name(&self) -> &'static str {
+        let name = match &self.kind {
+            Kind::Ext4 => KindName::Ext4,
+            Kind::Tar => KindName::Tar,
+            Kind::Disk(_) => KindName::Disk,
+        };
+        name.text()
+    }
+
+    /// What the attributes call what the image is wrapped in.
+    #[must_use]
+    pub fn container_name(&self) -> &'static str {
+        let name = match self.container {
+            Container::Raw => ContainerName::Raw,
+            Container::Zstd { .. } => return CompressionName::Zstd.text(),
+            Container::Qcow2 { compressed: false } => ContainerName::Qcow2,
+            Container::Qcow2 { compressed: true } => ContainerName::CompressedQcow2,
+            Container::Vhd {
+                form: VhdForm::Fixed,
+            } => ContainerName::FixedVhd,
+            Container::Vhd {
+                form: VhdForm::Dynamic,
+            } => ContainerName::DynamicVhd,
+        };
+        name.text()
+    }
 }
 
 fn graphs(attrs: &Attrs) -> Result<Vec<Graph>, SpecError> {

@@ -48,7 +48,7 @@ pub enum Kind {
     CharacterDevice(DeviceNumber),
     /// A block device.
     BlockDevice(DeviceNumber),
-    /// A named pipe.
+    /// A FIFO.
     Fifo,
 }
 

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use crate::inspect::{
     Ext4Files, Ext4Volume, FilesFault, Filesystem, FilesystemFault, Image, InspectError,
-    InspectFault, MapFault, WalkError, nar_digest, resolve,
+    Part, WalkError, nar_digest, resolve,
 };
 use crate::job::{Job, Stopped};
 use crate::progress::Progress;
@@ -154,43 +154,26 @@ pub fn verify(
 ) -> Result<Verification, VerifyError> {
     progress.phase("opening");
     let image = Image::open(path, job)?;
-    let part = image.choose(partition)?;
-    match &part.filesystem {
-        Some(Filesystem::Ext4(_)) => {}
-        None => {
-            return Err(image
-                .error(InspectFault::NotRead {
-                    place: part.place(),
-                    name: None,
-                })
-                .into());
-        }
-        Some(other) => {
-            return Err(VerifyError::NoExt4 {
-                place: part.place().to_string(),
-                filesystem: other.name(),
-            });
-        }
-    }
-    let volume = Ext4Volume::check(part.volume(), job).map_err(filesystem_error)?;
-    let files = Ext4Files::open(&volume).map_err(VerifyError::Filesystem)?;
-    let store = match resolve(&files, STORE_DIRECTORY.as_bytes(), true) {
+    let opened = image.files(partition, job)?;
+    let files = opened.ext4().ok_or_else(|| no_ext4(opened.part()))?;
+    let store = match resolve(files, STORE_DIRECTORY.as_bytes(), true) {
         Ok(store) => store,
-        Err(FilesFault::NotFound { .. }) => return Err(without_store(&files)?),
+        Err(FilesFault::NotFound { .. }) => return Err(without_store(files)?),
         Err(fault) => return Err(VerifyError::Find(fault)),
     };
-    let names = store_names(&files, &store)?;
-    let records = Records::read(&files, job)?.ok_or(VerifyError::NoRecords)?;
+    let names = store_names(files, &store)?;
+    let records = Records::read(files, job)?.ok_or(VerifyError::NoRecords)?;
     let candidates = candidates(&names, &records);
     progress.phase_of("hashing", candidates.iter().map(Candidate::nar_bytes).sum());
-    let found = hash(&candidates, &store, &volume, job)?;
+    let found = hash(&candidates, &store, files.volume(), job)?;
     Ok(conclude(&records, &candidates, found))
 }
 
-fn filesystem_error(fault: FilesystemFault) -> VerifyError {
-    match fault {
-        FilesystemFault::Maps(MapFault::Stopped(stopped)) => stopped.into(),
-        fault => VerifyError::Filesystem(fault),
+fn no_ext4(part: &Part) -> VerifyError {
+    let filesystem = part.filesystem.as_ref();
+    VerifyError::NoExt4 {
+        place: part.place().to_string(),
+        filesystem: filesystem.map_or("nothing that is known", Filesystem::name),
     }
 }
 

@@ -53,7 +53,15 @@ fn a_wrong_type_or_value_is_named_with_what_is_allowed() {
     for (image, message) in [
         (
             json!({ "graphs": "closure" }),
-            r#"nix2image.graphs: invalid type: string "closure", expected a sequence"#,
+            r#"nix2image.graphs: invalid type: string "closure", expected a list"#,
+        ),
+        (
+            json!({ "contents": {} }),
+            "nix2image.contents: invalid type: attribute set, expected a list",
+        ),
+        (
+            json!({ "ext4": { "label": [] } }),
+            "nix2image.ext4.label: invalid type: list, expected a string",
         ),
         (
             json!({ "graphs": ["a", 1] }),

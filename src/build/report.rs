@@ -3,10 +3,10 @@
 use std::sync::atomic::AtomicBool;
 
 use super::BuildError;
-use crate::image::{AppearedDirectory, Container, OutputError, PendingDirectory, VhdForm};
+use crate::image::{AppearedDirectory, OutputError, PendingDirectory};
 use crate::report::{Accounts, Image, Report, Survey, products};
 use crate::root;
-use crate::spec::{Kind, Output, ReportSpec, Spec};
+use crate::spec::{Output, ReportSpec, Spec};
 use crate::store::{Closure, StorePath, ValidPath};
 use crate::tree::Tree;
 
@@ -36,12 +36,8 @@ impl PendingReport {
             spec: report.clone(),
             image: Image {
                 name: name(&spec.output),
-                kind: match &spec.kind {
-                    Kind::Ext4 => "ext4",
-                    Kind::Tar => "tar",
-                    Kind::Disk(_) => "disk",
-                },
-                container: container(spec.container),
+                kind: spec.kind_name(),
+                container: spec.container_name(),
                 bytes: 0,
                 file_bytes: 0,
             },
@@ -115,21 +111,5 @@ fn product(output: &Output) -> Option<String> {
         None => Some(path.into()),
         Some(directory) if directory.files.iter().any(|file| file.name == PRODUCTS) => None,
         Some(directory) => Some(format!("{path}/{}", directory.image)),
-    }
-}
-
-/// What the attributes call a container.
-fn container(container: Container) -> &'static str {
-    match container {
-        Container::Raw => "raw",
-        Container::Zstd { .. } => "zstd",
-        Container::Qcow2 { compressed: false } => "qcow2",
-        Container::Qcow2 { compressed: true } => "qcow2-compressed",
-        Container::Vhd {
-            form: VhdForm::Fixed,
-        } => "vhd-fixed",
-        Container::Vhd {
-            form: VhdForm::Dynamic,
-        } => "vhd-dynamic",
     }
 }

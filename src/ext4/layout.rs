@@ -55,7 +55,7 @@ pub(super) struct Allocation {
 pub enum SizeError {
     /// More blocks than 32 bits can count, but for a group that is kept off.
     #[error(
-        "{blocks} blocks of 4 KiB are needed; a filesystem has at most {MAX_BLOCKS} (16 TiB less 128 MiB)"
+        "the filesystem needs {blocks} blocks of 4 KiB, and has at most {MAX_BLOCKS} (16 TiB less 128 MiB); give it less content, or a smaller `size` or `freeBytes`"
     )]
     TooManyBlocks {
         /// Blocks that were asked for, or would do, or fewer.
@@ -63,7 +63,7 @@ pub enum SizeError {
     },
     /// The size that was asked for will not do.
     #[error(
-        "the content does not fit into {size} bytes; the least size that would do is {least} bytes, or ask for fewer free bytes and inodes"
+        "the content does not fit into {size} bytes; a `size` of {least} is the least that would do, or ask for less with `freeBytes` and `freeInodes`"
     )]
     TooSmall {
         /// Bytes that were asked for.

@@ -146,6 +146,19 @@ impl fmt::Display for Place {
     }
 }
 
+impl InspectFault {
+    /// Whether somebody asked to stop while a filesystem was opened.
+    pub(super) fn is_stop(&self) -> bool {
+        matches!(
+            self,
+            Self::Filesystem {
+                source: FilesystemFault::Stopped(_),
+                ..
+            }
+        )
+    }
+}
+
 impl InspectError {
     /// Whether something else has to be asked for.
     #[must_use]
@@ -160,7 +173,7 @@ impl InspectError {
                 )
                 | InspectFault::Table(TableFault::Read(_))
                 | InspectFault::Filesystem {
-                    source: FilesystemFault::Read(_),
+                    source: FilesystemFault::Read(_) | FilesystemFault::Stopped(_),
                     ..
                 }
                 | InspectFault::Files {

@@ -300,6 +300,7 @@ fn features(s: &SuperBlock) -> Vec<String> {
 }
 
 /// A filesystem whose files can be read, by as many threads as want to.
+#[derive(Clone)]
 pub(crate) struct Ext4Volume {
     volume: Volume,
     /// Bytes of the filesystem.
@@ -329,10 +330,7 @@ impl Ext4Volume {
 /// The files of a filesystem. A thread has its own: the crate's reader stays on its thread.
 pub(crate) struct Ext4Files {
     ext4: Ext4,
-    /// Bytes of the filesystem.
-    bytes: u64,
-    /// Inodes of the filesystem.
-    inodes: u64,
+    volume: Ext4Volume,
 }
 
 /// A file as a directory names it.
@@ -351,27 +349,24 @@ struct Twice {
 impl Ext4Files {
     /// Opens the filesystem in `volume`.
     pub(crate) fn open(volume: &Ext4Volume) -> Result<Self, FilesystemFault> {
-        let Ext4Volume {
-            volume,
-            bytes,
-            inodes,
-        } = volume;
-        let ext4 = Ext4::load(Box::new(volume.clone())).map_err(FilesystemFault::Ext4)?;
-        Ok(Self {
-            ext4,
-            bytes: *bytes,
-            inodes: *inodes,
-        })
+        let volume = volume.clone();
+        let ext4 = Ext4::load(Box::new(volume.volume.clone())).map_err(FilesystemFault::Ext4)?;
+        Ok(Self { ext4, volume })
+    }
+
+    /// What it was opened of, for another thread.
+    pub(crate) fn volume(&self) -> &Ext4Volume {
+        &self.volume
     }
 
     /// Bytes of the filesystem.
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes
+        self.volume.bytes
     }
 
     /// As many directories as there can be.
     pub(crate) fn inodes(&self) -> u64 {
-        self.inodes
+        self.volume.inodes
     }
 
     /// What `path` names, a symlink itself. Nothing before its last name is a symlink, here and

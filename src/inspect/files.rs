@@ -12,6 +12,7 @@ use super::fat::{FatFiles, FatNode};
 use super::filesystem::{Filesystem, FilesystemFault};
 use super::show::Escaped;
 use crate::job::Job;
+use crate::store::STORE_DIRECTORY;
 
 /// A file as a list shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum EntryKind {
     CharacterDevice,
     /// A block device.
     BlockDevice,
-    /// A named pipe.
+    /// A FIFO.
     Fifo,
     /// A socket.
     Socket,
@@ -120,15 +121,26 @@ impl Files {
     pub(super) fn open(
         filesystem: &Filesystem,
         volume: &Volume,
+        job: &Job,
     ) -> Result<Option<Self>, FilesystemFault> {
         Ok(match filesystem {
             Filesystem::Ext4(_) => {
-                let volume = Ext4Volume::check(volume, &Job::default())?;
+                let volume = Ext4Volume::check(volume, job)?;
                 Some(Self::Ext4(Ext4Files::open(&volume)?))
             }
             Filesystem::Fat(_) => Some(Self::Fat(Box::new(FatFiles::open(volume)?))),
             Filesystem::Other(_) => None,
         })
+    }
+
+    /// Whether the store is among them.
+    pub(super) fn hold_store(&self) -> bool {
+        let Self::Ext4(files) = self else {
+            return false;
+        };
+        let store = resolve(files, STORE_DIRECTORY.as_bytes(), true);
+        let store = store.ok().and_then(|store| files.metadata(&store).ok());
+        store.is_some_and(|metadata| metadata.is_dir())
     }
 
     /// What is in the directory at `path`, in the order of names; or the one file that is
@@ -340,7 +352,7 @@ impl EntryKind {
             Self::Symlink => "a symlink",
             Self::CharacterDevice => "a character device",
             Self::BlockDevice => "a block device",
-            Self::Fifo => "a named pipe",
+            Self::Fifo => "a FIFO",
             Self::Socket => "a socket",
         }
     }

@@ -8,6 +8,7 @@ use super::disk::Volume;
 use super::ext4::Ext4Facts;
 use super::fat::FatFacts;
 use super::maps::MapFault;
+use crate::job::Stopped;
 
 /// What a volume holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,9 @@ pub enum FilesystemFault {
         /// The reader's reason.
         reason: String,
     },
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 /// What other filesystems, and what is none, begin with: the offset, the bytes, the name.

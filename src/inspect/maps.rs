@@ -23,7 +23,7 @@ use super::format::{
     DX_NODE_COUNT, DX_ROOT_COUNT, EXTENT_MAGIC, Extent, ExtentHeader, ExtentIndex, GroupDescriptor,
     Inode, SuperBlock,
 };
-use crate::job::{Job, Stopped};
+use crate::job::Job;
 
 /// Bits of `i_mode`: the type, and those of what has blocks.
 const TYPE: u16 = 0xF000;
@@ -90,9 +90,6 @@ pub enum MapFault {
         /// Entries for which there is room.
         room: usize,
     },
-    /// Somebody asked to stop.
-    #[error(transparent)]
-    Stopped(#[from] Stopped),
 }
 
 /// Refuses the filesystem in `volume`, whose superblock was compared with it, if to read its
@@ -219,7 +216,7 @@ impl Maps<'_> {
         };
         let mut number = numbers.start;
         while number < numbers.end {
-            self.job.check().map_err(MapFault::from)?;
+            self.job.check()?;
             // What is behind the end cannot be read by the crate either.
             let there = self.volume.size().saturating_sub(at) / size;
             let count = (CHUNK_BYTES / size).max(1).min(numbers.end - number);
@@ -311,7 +308,7 @@ impl Maps<'_> {
             }
             .into());
         }
-        Ok(self.job.check().map_err(MapFault::from)?)
+        Ok(self.job.check()?)
     }
 
     fn check_extent(&mut self, walk: &mut Walk, extent: &Extent) -> Result<(), FilesystemFault> {
@@ -585,7 +582,7 @@ mod tests {
         job.stop();
         assert!(matches!(
             Ext4Volume::check(&volume, &job),
-            Err(FilesystemFault::Maps(MapFault::Stopped(_)))
+            Err(FilesystemFault::Stopped(_))
         ));
     }
 }

@@ -48,7 +48,7 @@ pub enum RegistrationFault {
     #[error("it is not UTF-8")]
     NoText,
     /// It is missing.
-    #[error("there should be {what}, and nothing is there")]
+    #[error("it ends where the {what} has to follow; was it cut off?")]
     Missing {
         /// What belongs there.
         what: &'static str,
@@ -106,16 +106,16 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn valid_path(&mut self) -> Result<ValidPath, RegistrationFault> {
-        let path = StorePath::parse(self.next("a store path")?)?;
+        let path = StorePath::parse(self.next("store path")?)?;
         let nar_hash = self.next_as("NAR hash of 64 hex digits", |text| {
             format!("sha256:{text}").parse::<NarHash>().ok()
         })?;
         let nar_size = self.next_as("number of bytes", |text| text.parse().ok())?;
-        self.next("a deriver, or an empty line")?;
+        self.next("deriver, or an empty line,")?;
         let count: u64 = self.next_as("number of references", |text| text.parse().ok())?;
         let mut references = Vec::new();
         for _ in 0..count {
-            references.push(StorePath::parse(self.next("a reference")?)?);
+            references.push(StorePath::parse(self.next("next reference")?)?);
         }
         references.sort();
         Ok(ValidPath {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use nix2image::ext4::Options;
 use nix2image::image::Container;
-use nix2image::inspect::{EntryKind, Image as Inspected};
+use nix2image::inspect::{EntryKind, Image as Inspected, PartFiles};
 use nix2image::job::Job;
 use nix2image::tree::Tree;
 use serde_json::{Value, json};
@@ -36,17 +36,22 @@ fn opened(image: &Path) -> Inspected {
     Inspected::open(image, &Job::default()).unwrap()
 }
 
+#[track_caller]
+fn files(image: &Inspected) -> PartFiles<'_> {
+    image.files(None, &Job::default()).unwrap()
+}
+
 /// All that is shown of the files of `image`, but for what is told of no file.
 #[track_caller]
 fn shown(image: &Inspected) -> Facts {
     let mut facts = Facts::new();
-    add_shown(image, b"", &mut facts);
+    add_shown(&files(image), b"", &mut facts);
     facts
 }
 
-fn add_shown(image: &Inspected, directory: &[u8], facts: &mut Facts) {
+fn add_shown(files: &PartFiles, directory: &[u8], facts: &mut Facts) {
     let path = [directory, b"/"].concat();
-    for entry in image.list(None, &path).unwrap() {
+    for entry in files.list(&path).unwrap() {
         let path = [directory, b"/", &entry.name].concat();
         let unix = entry.unix.unwrap();
         let what = match entry.kind {
@@ -58,7 +63,7 @@ fn add_shown(image: &Inspected, directory: &[u8], facts: &mut Facts) {
             EntryKind::Socket => panic!("no tree has sockets"),
             EntryKind::File => {
                 let mut bytes = Vec::new();
-                image.copy(None, &path, &mut bytes).unwrap();
+                files.copy(&path, &mut bytes).unwrap();
                 assert_eq!(bytes.len() as u64, entry.size);
                 What::File(Fingerprint::of(&bytes))
             }
@@ -71,7 +76,7 @@ fn add_shown(image: &Inspected, directory: &[u8], facts: &mut Facts) {
             ..nothing_told()
         };
         if entry.kind == EntryKind::Directory {
-            add_shown(image, &path, facts);
+            add_shown(files, &path, facts);
         }
         facts.insert(path, fact);
     }
@@ -268,27 +273,28 @@ fn clusters(image: &Path) -> (u64, u64) {
 
 #[track_caller]
 fn shown_of_fat(image: &Path) -> fat::Files {
-    fn add(image: &Inspected, directory: &str, files: &mut fat::Files) {
-        let list = image.list(None, format!("{directory}/").as_bytes());
+    fn add(there: &PartFiles, directory: &str, files: &mut fat::Files) {
+        let list = there.list(format!("{directory}/").as_bytes());
         for entry in list.unwrap() {
             let name = String::from_utf8(entry.name).unwrap();
             let path = format!("{directory}/{name}");
             assert_eq!((entry.unix, entry.target), (None, None));
             let content = (entry.kind == EntryKind::File).then(|| {
                 let mut bytes = Vec::new();
-                image.copy(None, path.as_bytes(), &mut bytes).unwrap();
+                there.copy(path.as_bytes(), &mut bytes).unwrap();
                 assert_eq!(bytes.len() as u64, entry.size);
                 bytes
             });
             if content.is_none() {
-                add(image, &path, files);
+                add(there, &path, files);
             }
             files.insert(path, content);
         }
     }
-    let mut files = fat::Files::new();
-    add(&opened(image), "", &mut files);
-    files
+    let image = opened(image);
+    let mut found = fat::Files::new();
+    add(&files(&image), "", &mut found);
+    found
 }
 
 #[test]

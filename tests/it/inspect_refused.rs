@@ -8,7 +8,7 @@ use std::process::Command;
 
 use nix2image::error::Chain;
 use nix2image::image::Container;
-use nix2image::inspect::{EntryKind, Image as Inspected, InspectError};
+use nix2image::inspect::{EntryKind, Image as Inspected, InspectError, PartFiles};
 use nix2image::job::Job;
 use nix2image::progress::{Listener, Progress};
 use serde_json::{Value, json};
@@ -192,19 +192,20 @@ fn an_image_that_is_cut_off_is_called_so() {
 
 /// Reads all files of `image`, or gives the error as it is told.
 fn all_content(image: &Path) -> Result<(), String> {
-    fn read(image: &Inspected, directory: &[u8]) -> Result<(), InspectError> {
-        for entry in image.list(None, &[directory, b"/"].concat())? {
+    fn read(files: &PartFiles, directory: &[u8]) -> Result<(), InspectError> {
+        for entry in files.list(&[directory, b"/"].concat())? {
             let path = [directory, b"/", &entry.name].concat();
             match entry.kind {
-                EntryKind::Directory => read(image, &path)?,
-                EntryKind::File => image.copy(None, &path, &mut std::io::sink())?,
+                EntryKind::Directory => read(files, &path)?,
+                EntryKind::File => files.copy(&path, &mut std::io::sink())?,
                 _ => {}
             }
         }
         Ok(())
     }
-    Inspected::open(image, &Job::default())
-        .and_then(|image| read(&image, b""))
+    let job = Job::default();
+    Inspected::open(image, &job)
+        .and_then(|image| read(&image.files(None, &job)?, b""))
         .map_err(|error| Chain(&error).to_string())
 }
 
@@ -289,6 +290,9 @@ fn look_at(image: &Path) {
             nix2image::inspect::json::image(&inspected),
         );
         for number in [None, Some(1), Some(2)] {
+            let Ok(files) = inspected.files(number, &job) else {
+                continue;
+            };
             for path in [
                 "/",
                 "/types",
@@ -297,13 +301,13 @@ fn look_at(image: &Path) {
                 "/EFI/BOOT",
                 "/overlays",
             ] {
-                let Ok(entries) = inspected.list(number, path.as_bytes()) else {
+                let Ok(entries) = files.list(path.as_bytes()) else {
                     continue;
                 };
                 for entry in entries.iter().take(20) {
                     let path = [path.as_bytes(), &entry.name].join(&b'/');
                     let mut sink = Limited(1 << 24);
-                    let _ = inspected.copy(number, &path, &mut sink);
+                    let _ = files.copy(&path, &mut sink);
                 }
             }
         }

@@ -353,7 +353,12 @@ fn change_database(image: &Path, statement: &str) {
 fn where_database_and_registration_disagree_both_are_told() {
     let paths = closure();
     let image = root_of(&paths);
-    let (changed, dropped) = (&paths[0], &paths[1]);
+    let refers = |other: &PathInfo, info: &PathInfo| {
+        other.path != info.path && other.references.contains(&info.path)
+    };
+    let is_referred_to = |info: &&PathInfo| paths.iter().any(|other| refers(other, info));
+    let dropped = paths.iter().find(is_referred_to).unwrap();
+    let changed = paths.iter().find(|info| info.path != dropped.path).unwrap();
     let zero = "0".repeat(64);
     change_database(
         &image,
@@ -388,11 +393,10 @@ fn where_database_and_registration_disagree_both_are_told() {
     assert_eq!(disagreement["registration"], nar(dropped));
     // Who referred to it does so in the registration alone.
     for info in &paths {
-        let refers = info.path != dropped.path && info.references.contains(&dropped.path);
         let finding = found
             .iter()
             .find(|finding| finding["path"] == info.path && finding["fault"] == "references");
-        assert_eq!(finding.is_some(), refers, "{}", info.path);
+        assert_eq!(finding.is_some(), refers(info, dropped), "{}", info.path);
         if let Some(finding) = finding {
             assert_eq!(finding["differ"], json!([dropped.path]));
         }

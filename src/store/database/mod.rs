@@ -42,9 +42,9 @@ pub struct DatabaseError {
 /// What may be wrong with a store's database, or with what is to stand in it.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseFault {
-    /// `SQLite` refused.
-    #[error(transparent)]
-    Sqlite(#[from] rusqlite::Error),
+    /// `SQLite` refused. Its error says all that its own cause says.
+    #[error("{0}")]
+    Sqlite(rusqlite::Error),
     /// There is none.
     #[error(
         "there is no such file; every Nix that has used a store leaves one, so is it the right directory?"
@@ -134,4 +134,10 @@ pub enum DatabaseFault {
         /// The path.
         path: StorePath,
     },
+}
+
+impl From<rusqlite::Error> for DatabaseFault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
 }

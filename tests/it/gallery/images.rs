@@ -346,6 +346,31 @@ fn filesystems() -> Subject {
             change(stage, 1024 + 0x78, b"a label");
             stage.run("inspect /mnt/image ls /")
         })
+        .case("A directory that is larger than its filesystem", |stage| {
+            ext4(stage);
+            debugfs(stage, "set_inode_field /files size 0x100000000\n");
+            stage.run("inspect /mnt/image ls /")
+        })
+        .case("An index that is larger than its block", |stage| {
+            let files = stage.directory(&Stage::path("files"));
+            for number in 0..200 {
+                stage.write(&format!("{files}/{number:0>40}"), "");
+            }
+            let contents = json!([{ "source": files, "target": "/files" }]);
+            build(
+                stage,
+                json!({ "contents": contents, "ext4": SMALL.clone() }),
+                &[],
+            );
+            let root = first_block(stage, "/files");
+            change(stage, root * BLOCK + 0x22, &[0xff, 0xff]);
+            stage.run("inspect /mnt/image ls /")
+        })
+        .case("A map of blocks that leads to itself", |stage| {
+            ext4(stage);
+            lead_astray(stage);
+            stage.run("inspect /mnt/image ls /")
+        })
         .case("A FAT filesystem whose directory is damaged", |stage| {
             disk(stage, &mbr(), false);
             // The file begins at a cluster that there is not.
@@ -357,6 +382,40 @@ fn filesystems() -> Subject {
             change(stage, MIB + at as u64 + 26, &[0xf0, 0xff]);
             stage.run("inspect /mnt/image cat --partition 1 /notes.txt")
         })
+}
+
+/// Bytes of a block.
+const BLOCK: u64 = 4096;
+
+/// The block in which the content of `path` begins.
+fn first_block(stage: &Stage, path: &str) -> u64 {
+    let mut debugfs = Command::new("debugfs");
+    debugfs.arg("-R").arg(format!("blocks {path}"));
+    let said = run(debugfs.arg(stage.seen(IMAGE)));
+    let first = said.split_whitespace().next().unwrap();
+    first.parse().unwrap()
+}
+
+/// Gives a file a tree of extents in which all entries of a node lead to one node.
+fn lead_astray(stage: &Stage) {
+    const MAGIC: u64 = 0xf30a;
+    let first = first_block(stage, "/files/text");
+    // The root is in the inode, by words: entries and magic, depth and room, a generation.
+    let mut root = vec![4 << 16 | MAGIC, 5 << 16 | 4, 0];
+    root.extend([0, first, 0].repeat(4));
+    let set = |(number, word): (usize, &u64)| {
+        format!("set_inode_field /files/text block[{number}] {word}\n")
+    };
+    debugfs(stage, &root.iter().enumerate().map(set).collect::<String>());
+    let nodes = (first..).zip((0..5_u16).rev());
+    for (block, depth) in nodes {
+        let entries = if depth == 0 { 0 } else { 340 };
+        let header = [0xf30a, entries, 340, depth, 0, 0].map(u16::to_le_bytes);
+        let next = u32::try_from(block + 1).unwrap().to_le_bytes();
+        let entry = [[0; 4], next, [0; 4]].concat();
+        let node = [header.concat(), entry.repeat(entries.into())].concat();
+        change(stage, block * BLOCK, &node);
+    }
 }
 
 fn files() -> Subject {

@@ -165,6 +165,16 @@ fn records() -> Subject {
         );
         verify(stage)
     })
+    .case("A database without a table", database("drop table Refs"))
+    .case("A path that is in the database twice", {
+        database(
+            "insert into ValidPaths (path, hash, narSize) values \
+             ('/nix/store/00000000000000000000000000000000-hello', \
+              'sha256:0000000000000000000000000000000000000000000000000000', 1), \
+             ('/nix/store/00000000000000000000000000000000-hello', \
+              'sha256:0000000000000000000000000000000000000000000000000000', 1)",
+        )
+    })
     .case("A hash in the database that is none", {
         database(
             "insert into ValidPaths values (1, \
