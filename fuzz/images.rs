@@ -140,7 +140,7 @@ fn look_into(image: &Image, job: &Job) {
 }
 
 /// Lists a directory, reads files of it, and gives the directories in it.
-fn list(files: &PartFiles, directory: &[u8]) -> Vec<Vec<u8>> {
+fn list(files: &PartFiles<'_>, directory: &[u8]) -> Vec<Vec<u8>> {
     let entries = match files.list(directory) {
         Ok(entries) => entries,
         Err(error) => {

@@ -14,8 +14,8 @@ use ext4_view::Ext4Error;
 use rayon::prelude::*;
 
 use crate::inspect::{
-    Ext4Files, Ext4Volume, FilesFault, Filesystem, FilesystemFault, Image, InspectError,
-    Part, WalkError, nar_digest, resolve,
+    Ext4Files, Ext4Volume, FilesFault, Filesystem, FilesystemFault, Image, InspectError, Part,
+    WalkError, nar_digest, resolve,
 };
 use crate::job::{Job, Stopped};
 use crate::progress::Progress;

@@ -49,7 +49,7 @@ fn shown(image: &Inspected) -> Facts {
     facts
 }
 
-fn add_shown(files: &PartFiles, directory: &[u8], facts: &mut Facts) {
+fn add_shown(files: &PartFiles<'_>, directory: &[u8], facts: &mut Facts) {
     let path = [directory, b"/"].concat();
     for entry in files.list(&path).unwrap() {
         let path = [directory, b"/", &entry.name].concat();
@@ -273,7 +273,7 @@ fn clusters(image: &Path) -> (u64, u64) {
 
 #[track_caller]
 fn shown_of_fat(image: &Path) -> fat::Files {
-    fn add(there: &PartFiles, directory: &str, files: &mut fat::Files) {
+    fn add(there: &PartFiles<'_>, directory: &str, files: &mut fat::Files) {
         let list = there.list(format!("{directory}/").as_bytes());
         for entry in list.unwrap() {
             let name = String::from_utf8(entry.name).unwrap();

@@ -192,7 +192,7 @@ fn an_image_that_is_cut_off_is_called_so() {
 
 /// Reads all files of `image`, or gives the error as it is told.
 fn all_content(image: &Path) -> Result<(), String> {
-    fn read(files: &PartFiles, directory: &[u8]) -> Result<(), InspectError> {
+    fn read(files: &PartFiles<'_>, directory: &[u8]) -> Result<(), InspectError> {
         for entry in files.list(&[directory, b"/"].concat())? {
             let path = [directory, b"/", &entry.name].concat();
             match entry.kind {

@@ -29,6 +29,20 @@ fn outputs() -> Subject {
             stage.show("the filesystem of /nix/store has 1 MiB");
             command
         })
+        .case(
+            "The disk is too full to check a compressed image",
+            |stage| {
+                let file = Stage::path("text");
+                stage.write("/mnt/text", vec![b'x'; 4 << 20]);
+                stage.first("mount -t tmpfs -o size=5m tmpfs /nix/store");
+                stage.first(&format!("cp text {file}"));
+                let contents = json!([{ "source": file, "target": "/text" }]);
+                image(
+                    stage,
+                    json!({ "contents": contents, "compression": "zstd", "selfCheck": true }),
+                )
+            },
+        )
         .case("The disk is too full for a compressed image", |stage| {
             let file = Stage::path("noise");
             stage.write("/mnt/noise", noise(600_000, 1));

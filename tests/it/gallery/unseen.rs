@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
         "a disk that fails at one moment of many; survival/read_errors.rs lets some of them fail",
         &[
             "cannot open the written image to check it",
-            "cannot decompress the written image to check it",
+            "cannot verify the image",
             "the image that was written has {size} bytes, and its filesystem begins at byte {start}",
             "the filesystem that was written cannot be read",
             "cannot tell the size of the image",

@@ -109,8 +109,8 @@ fn too_few_descriptors_are_named() {
             let stderr = stderr(&output);
             let is_named = stderr.contains("nix2image: error: ");
             assert!(
-                stderr.contains("Too many open files")
-                    && is_named || stderr.contains("shared libraries"),
+                stderr.contains("Too many open files") && is_named
+                    || stderr.contains("shared libraries"),
                 "{limit}: {stderr}"
             );
             refused += usize::from(is_named);
