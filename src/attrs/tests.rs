@@ -61,7 +61,8 @@ fn a_wrong_type_or_value_is_named_with_what_is_allowed() {
         ),
         (
             json!({ "ext4": { "label": [] } }),
-            "nix2image.ext4.label: invalid type: list, expected a string",
+            "nix2image.ext4.label: invalid type: list, \
+             expected a string of at most 16 bytes, without NUL",
         ),
         (
             json!({ "graphs": ["a", 1] }),

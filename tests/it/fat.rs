@@ -481,7 +481,7 @@ fn a_size_a_type_or_clusters_that_cannot_be_are_refused() {
             o.fat_type = Some(FatType::Fat32);
             o.size = Some(16 << 20);
         }),
-        "a fat32 filesystem cannot have 16777216 bytes; with these sectors and clusters it has 34106880 to 2199023255040"
+        "a fat32 filesystem cannot have 16777216 bytes; with these sectors and clusters it has 34106880 to 2199023255040; choose another size or type"
     );
     assert_eq!(
         said(&|o| o.fat_type = Some(FatType::Fat16)),
