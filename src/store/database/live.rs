@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::insert::Insert;
@@ -21,6 +22,10 @@ use crate::store::{NarDigest, StorePath, ValidPath};
 
 /// How long to wait for others who write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most bytes that a value may say it has: some hundred are a path, a hash, signatures or
+/// what a table is made of. `SQLite` allocates them before it looks where they should be.
+const MOST_BYTES: i32 = 1 << 20;
 
 /// The database of a store, which others may read and write at the same time. Its
 /// journal stays of the kind that it has: Nix uses WAL.
@@ -160,6 +165,7 @@ fn open_read_only(
 fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MOST_BYTES)?;
     Ok(connection)
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -552,6 +552,23 @@ fn a_database_that_makes_its_rows_when_it_is_read_is_refused() {
             matches!(error.fault, DatabaseFault::Table { table: found } if found == table),
             "{statement}: {error:?}"
         );
+    }
+}
+
+#[test]
+fn a_value_of_more_bytes_than_any_of_nix_is_refused_before_there_is_room_for_it() {
+    let columns = "id integer primary key, path text, hash text, narSize integer, ca text";
+    let read = |database: &Database| database.valid_paths().map(|_| ());
+    for (bytes, is_refused) in [(1000, false), (1 << 21, true)] {
+        let (_root, directory) = made_by(&format!(
+            "create table ValidPaths ({columns}); insert into ValidPaths (path) values (printf('%.*c', {bytes}, 'x'))"
+        ));
+        let error = Database::open_read_only(&directory)
+            .and_then(|database| read(&database))
+            .unwrap_err();
+        let is_too_large = matches!(&error.fault, DatabaseFault::Sqlite(error)
+            if error.sqlite_error_code() == Some(ErrorCode::TooBig));
+        assert_eq!(is_too_large, is_refused, "{bytes} bytes: {error:?}");
     }
 }
 
