@@ -12,6 +12,7 @@ mod closure;
 mod debian;
 mod demo;
 mod deny;
+mod garbage;
 mod kernel;
 mod matrix;
 mod nix;

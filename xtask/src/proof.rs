@@ -7,7 +7,7 @@ use crate::prerequisites::{self, FOR_BUILD, FOR_DEMO, FOR_TESTS};
 use crate::step::step;
 use crate::test_env::TestEnv;
 use crate::workspace::Workspace;
-use crate::{builder, deny};
+use crate::{builder, deny, garbage};
 
 /// How much is proved.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,13 +46,15 @@ pub(crate) fn command(workspace: &Workspace, extent: Extent) -> Result<()> {
     })?;
     let builder = builder::build(workspace)?;
     let env = TestEnv::prepare(workspace)?;
-    step("tests", || {
-        let mut tests = env
-            .tell(cmd!(shell, "cargo test --workspace"))
-            .env("NIX2IMAGE_BUILDER", &builder);
-        if extent == Extent::Full {
-            tests = tests.env("NIX2IMAGE_FULL", "1");
-        }
-        Ok(tests.run()?)
+    garbage::removed_after(workspace, &env, || {
+        step("tests", || {
+            let mut tests = env
+                .tell(cmd!(shell, "cargo test --workspace"))
+                .env("NIX2IMAGE_BUILDER", &builder);
+            if extent == Extent::Full {
+                tests = tests.env("NIX2IMAGE_FULL", "1");
+            }
+            Ok(tests.run()?)
+        })
     })
 }

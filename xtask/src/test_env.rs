@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use xshell::{Cmd, cmd};
+use xshell::{Cmd, Shell, cmd};
 
 use crate::step::step;
 use crate::workspace::Workspace;
@@ -62,6 +62,16 @@ impl TestEnv {
             Ok(())
         })?;
         Ok(env)
+    }
+
+    /// Removes all garbage from the stores of the other releases.
+    pub(crate) fn collect_garbage(&self, shell: &Shell) -> Result<()> {
+        let nix_in = &self.nix_in;
+        for suite in &self.other_suites {
+            let collect = cmd!(shell, "{nix_in} {suite} nix-collect-garbage --quiet");
+            self.tell(collect).ignore_stdout().run()?;
+        }
+        Ok(())
     }
 
     /// Gives `command` the variables that `tests/it/support/env.rs` reads.
