@@ -102,32 +102,33 @@ pub(crate) const FOR_BENCH: &[Prerequisite] = &[
 
 /// Installs what is missing of `wanted`, or says what it is.
 pub(crate) fn ensure(workspace: &Workspace, wanted: &[&[Prerequisite]]) -> Result<()> {
-    let missing = missing(workspace, wanted);
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let packages = packages(&missing);
-    if let Err(why) = debian::can_install(workspace) {
-        bail!(
-            "these programs are missing, and {why}: {}. On Debian they are in the packages {}",
-            names(&missing),
-            packages.join(" ")
-        );
-    }
-    debian::install(&workspace.shell, &packages)?;
-
-    let missing = self::missing(workspace, wanted);
-    if !missing.is_empty() {
-        bail!(
-            "missing even now that {} are installed: {}",
-            packages.join(" "),
-            names(&missing)
-        );
+    let mut missing = missing_of(workspace, wanted);
+    let mut installed: Vec<&str> = Vec::new();
+    while !missing.is_empty() {
+        let packages = packages(&missing);
+        if let Err(why) = debian::can_install(workspace) {
+            bail!(
+                "these programs are missing, and {why}: {}. On Debian they are in the packages {}",
+                names(&missing),
+                packages.join(" ")
+            );
+        }
+        if packages.iter().any(|package| installed.contains(package)) {
+            bail!(
+                "missing even now that {} are installed: {}",
+                installed.join(" "),
+                names(&missing)
+            );
+        }
+        debian::install(&workspace.shell, &packages)?;
+        installed.extend(packages);
+        // Of another release than these, a package that was there may have made room for them.
+        missing = missing_of(workspace, wanted);
     }
     Ok(())
 }
 
-fn missing(workspace: &Workspace, wanted: &[&[Prerequisite]]) -> Vec<Prerequisite> {
+fn missing_of(workspace: &Workspace, wanted: &[&[Prerequisite]]) -> Vec<Prerequisite> {
     let is_missing = |wanted: &&Prerequisite| match workspace.find_program(wanted.program) {
         Some(path) => wanted.is_static && !is_static(&path),
         None => true,
