@@ -56,6 +56,7 @@ pub(super) fn of_rows(results: &Results) -> Vec<Claim> {
         .iter()
         .flat_map(|done| match done.kind {
             Kind::Closure => of_closure(done),
+            Kind::HugePages => of_others("the closure to huge pages", &done.measured),
             Kind::Forms => of_forms(&done.measured),
             Kind::Deduplicated => vec![of_deduplicated(done)],
             Kind::Containers => of_containers(&done.measured),
@@ -72,25 +73,7 @@ pub(super) fn of_rows(results: &Results) -> Vec<Claim> {
 
 fn of_closure(done: &Done) -> Vec<Claim> {
     let measured = &done.measured;
-    let mut claims = vec![of_limit("the closure", measured, 1.15)];
-    for (who, name, times) in [
-        ("`mke2fs -d`", names::MKE2FS, 5.0),
-        ("mkext4", names::MKEXT4, 1.8),
-        ("nixpkgs' steps of today", names::NIXPKGS_TODAY, 15.0),
-        ("nixpkgs' first steps", names::NIXPKGS_FIRST, 15.0),
-    ] {
-        let measure = format!("the closure, beside {who}");
-        claims.push(Claim::some(&measure, || {
-            let ours = measured.seconds(names::OURS)?;
-            let theirs = measured.seconds(name)?;
-            let found = format!(
-                "{ours:.2} s and {theirs:.2} s: {:.1} times faster",
-                theirs / ours
-            );
-            let aim = format!("at least {times} times faster");
-            Some(Claim::at_most(&measure, aim, found, ours, theirs / times))
-        }));
-    }
+    let mut claims = of_others("the closure", measured);
     claims.push(of_memory("the closure", measured, 150));
     let measure = "scan, tree and layout of the closure";
     claims.push(Claim::some(measure, || {
@@ -104,6 +87,30 @@ fn of_closure(done: &Done) -> Vec<Claim> {
             0.15,
         ))
     }));
+    claims
+}
+
+/// `what`, which is the closure, beside the limit and beside others.
+fn of_others(what: &str, measured: &Measured) -> Vec<Claim> {
+    let mut claims = vec![of_limit(what, measured, 1.15)];
+    for (who, name, times) in [
+        ("`mke2fs -d`", names::MKE2FS, 5.0),
+        ("mkext4", names::MKEXT4, 1.8),
+        ("nixpkgs' steps of today", names::NIXPKGS_TODAY, 15.0),
+        ("nixpkgs' first steps", names::NIXPKGS_FIRST, 15.0),
+    ] {
+        let measure = format!("{what}, beside {who}");
+        claims.push(Claim::some(&measure, || {
+            let ours = measured.seconds(names::OURS)?;
+            let theirs = measured.seconds(name)?;
+            let found = format!(
+                "{ours:.2} s and {theirs:.2} s: {:.1} times faster",
+                theirs / ours
+            );
+            let aim = format!("at least {times} times faster");
+            Some(Claim::at_most(&measure, aim, found, ours, theirs / times))
+        }));
+    }
     claims
 }
 

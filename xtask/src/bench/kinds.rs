@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Crowd,
     LargeFiles,
     Closure,
+    /// The closure again, to a tmpfs of huge pages.
+    HugePages,
     /// The closure again, in each form in which one can be given.
     Forms,
     /// The closure again, with equal files as hard links.
@@ -38,9 +40,10 @@ pub(super) enum Kind {
 }
 
 /// In the order of the table: the cheap ones first.
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 16] = [
     Kind::Crowd,
     Kind::Closure,
+    Kind::HugePages,
     Kind::Deduplicated,
     Kind::Settings,
     Kind::LargeFiles,
@@ -64,6 +67,7 @@ impl Rows {
             Self::Forms => *kind == Kind::Forms,
             Self::Containers => *kind == Kind::Containers,
             Self::Settings => *kind == Kind::Settings,
+            Self::HugePages => matches!(kind, Kind::Closure | Kind::HugePages),
             Self::Many => matches!(kind, Kind::Crowd | Kind::LargeCrowd | Kind::ManyFiles),
         })
     }
@@ -77,7 +81,7 @@ impl Kind {
             Self::Containers => CONTAINERS,
             Self::Deduplicated => DEDUPLICATED,
             Self::Settings => SETTINGS,
-            Self::Closure | Self::Crowd | Self::LargeFiles => PEERS,
+            Self::Closure | Self::HugePages | Self::Crowd | Self::LargeFiles => PEERS,
             Self::LargeCrowd | Self::ManyFiles | Self::ManyBytes => ALONE,
             Self::LargeFilesOn(_) | Self::ClosureOn(_) => COPYING,
             Self::Cold => COLD,
@@ -98,7 +102,7 @@ impl Kind {
                 | Self::Cold,
                 Size::Full,
             ) => 3,
-            (Self::Closure | Self::Forms, Size::Full) => 9,
+            (Self::Closure | Self::HugePages | Self::Forms, Size::Full) => 9,
             (_, Size::Full) => 5,
         }
     }
@@ -109,6 +113,7 @@ impl Kind {
             Size::Full => "the closure of `tests/closures/system.txt`",
         };
         match (self, self.shape(size)) {
+            (Self::HugePages, _) => "the same closure, to a tmpfs of huge pages".into(),
             (Self::Forms, _) => "the same closure, in other forms".into(),
             (Self::Deduplicated, _) => "the same closure, deduplicated".into(),
             (Self::Containers, _) => "the same closure, in containers".into(),

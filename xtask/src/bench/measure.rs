@@ -134,7 +134,7 @@ fn read_bytes(row: &Row) -> Result<Option<u64>> {
 
 /// Free bytes of the filesystem of the image, if that can share blocks.
 fn free_bytes(tools: &Tools, row: &Row) -> Result<Option<u64>> {
-    let path = row.tools.as_ref().map(|_| tools.scratch.path());
+    let path = row.writes_beside.then(|| tools.scratch.path());
     path.map(stores::free_bytes).transpose()
 }
 

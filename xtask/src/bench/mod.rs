@@ -7,6 +7,7 @@
 mod claims;
 mod containers;
 mod forms;
+mod huge_pages;
 mod kinds;
 mod made;
 mod measure;
@@ -65,6 +66,8 @@ enum Rows {
     Settings,
     /// Those of very many files alone.
     Many,
+    /// The closure on tmpfs alone, of small pages and of huge ones.
+    HugePages,
 }
 
 /// Where everything is written that is measured.
@@ -201,6 +204,7 @@ impl Request {
                 "--containers" => request.rows = Rows::Containers,
                 "--settings" => request.rows = Rows::Settings,
                 "--many" => request.rows = Rows::Many,
+                "--huge-pages" => request.rows = Rows::HugePages,
                 _ => return None,
             }
         }
@@ -216,6 +220,7 @@ impl Request {
             Rows::Containers => " --containers",
             Rows::Settings => " --settings",
             Rows::Many => " --many",
+            Rows::HugePages => " --huge-pages",
         };
         let size = if self.size == Size::Quick {
             " --quick"

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use xshell::cmd;
 
+use super::huge_pages::HugePages;
 use super::kinds::Kind;
 use super::peers::Tools;
 use super::stores::Store;
@@ -46,8 +47,12 @@ pub(super) struct Row {
     pub(super) rounds: usize,
     /// Whether what is read must not be in memory.
     pub(super) is_cold: bool,
-    /// Where images are written, if not on tmpfs. Dropped before `store`.
+    /// Whether images are written to the filesystem that the store paths stand on.
+    pub(super) writes_beside: bool,
+    /// Where images are written, if not where all others are. Dropped before what it is on.
     pub(super) tools: Option<Tools>,
+    /// What they stand on then, if it is a tmpfs.
+    huge_pages: Option<HugePages>,
     /// What stands at `/nix/store`, if not what Nix has there.
     pub(super) store: Option<Store>,
     /// On the disk, for all that peers are given.
@@ -97,7 +102,9 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
         paths: Vec::new(),
         rounds: kind.rounds(size),
         is_cold: kind == Kind::Cold,
+        writes_beside: kind.writes_beside(),
         tools: None,
+        huge_pages: None,
         store: None,
         staged: directory.join("staged"),
         directory: directory.clone(),
@@ -132,9 +139,13 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
     if let Some(store) = &row.store {
         store.bind()?;
         row.staged = store.root().join("staged");
-        if kind.writes_beside() {
+        if row.writes_beside {
             row.tools = Some(tools.on(store.root())?);
         }
+    }
+    if kind == Kind::HugePages {
+        let mounted = row.huge_pages.insert(HugePages::mount(&directory)?);
+        row.tools = Some(tools.on(mounted.root())?);
     }
     let image = row.tools.as_ref().unwrap_or(tools).image();
     let attrs = row.describe(workspace, &image, &registration)?;
@@ -142,10 +153,10 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
         Kind::Forms => forms::prepare(workspace, &row, &attrs)?,
         Kind::Containers => containers::prepare(workspace, tools, &row, &attrs)?,
         Kind::Deduplicated | Kind::Settings => smaller::prepare(workspace, &row, &attrs)?,
-        Kind::Closure | Kind::Crowd | Kind::LargeFiles => row.stage(workspace)?,
+        Kind::Closure | Kind::HugePages | Kind::Crowd | Kind::LargeFiles => row.stage(workspace)?,
         _ => {}
     }
-    if row.tools.is_none() {
+    if !row.writes_beside {
         row.check_memory()?;
     }
     Ok(row)
@@ -219,7 +230,9 @@ impl Row {
             paths: self.paths[..number].to_vec(),
             rounds: self.rounds,
             is_cold: false,
+            writes_beside: false,
             tools: None,
+            huge_pages: None,
             store: None,
             directory,
         };
