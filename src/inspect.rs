@@ -36,7 +36,7 @@ use crate::job::Job;
 pub use container::{Container, ContainerFault};
 pub use disk::{Disk, Volume};
 pub use error::{InspectError, InspectFault, Place};
-pub use ext4::Ext4Facts;
+pub use ext4::{DirectoryFault, Ext4Facts};
 pub(crate) use ext4::{Ext4Files, Ext4Volume};
 pub use fat::FatFacts;
 use files::Files;
@@ -203,17 +203,19 @@ impl Image {
             [part] => return Ok((part, part.files(job)?)),
             _ => {}
         }
+        let mut first_fault = None;
         for part in &readable {
             match part.files(job) {
                 Ok(files) if files.hold_store() => return Ok((part, files)),
                 Err(fault) if fault.is_stop() => return Err(fault),
-                // What cannot be read holds no store.
-                Ok(_) | Err(_) => {}
+                Ok(_) => {}
+                Err(fault) => first_fault = first_fault.or(Some(fault)),
             }
         }
-        Err(InspectFault::Choose {
+        // The store may be where nothing can be read.
+        Err(first_fault.unwrap_or_else(|| InspectFault::Choose {
             there: described(readable),
-        })
+        }))
     }
 
     fn numbered(&self, number: u32) -> Result<&Part, InspectFault> {

@@ -132,3 +132,8 @@ impl Ext4Read for Volume {
         Ok(self.read_exact_at(bytes, start_byte)?)
     }
 }
+
+/// A number that was checked to be small.
+pub(super) fn in_memory(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

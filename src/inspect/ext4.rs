@@ -52,6 +52,9 @@ const EXT3_RO_COMPAT: u32 = 0x7;
 
 /// Groups of the largest filesystem that is read: 256 TiB of blocks of 4 KiB.
 const MAX_GROUPS: u64 = 1 << 21;
+/// Bytes of the largest directory that is read: about what ext4 has with blocks of 4 KiB and
+/// without `large_dir`.
+const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
 /// Bytes of the longest target that Linux knows.
 const MAX_TARGET_BYTES: u64 = 4095;
 
@@ -152,10 +155,13 @@ fn check(s: &SuperBlock, volume: &Volume) -> Result<(), FilesystemFault> {
     );
     require(free <= blocks, "s_free_blocks_count", free)?;
     let [all, free] = [&s.s_inodes_count, &s.s_free_inodes_count].map(|count| count.get());
+    let numbered = groups * u64::from(inodes);
+    require(u64::from(all) == numbered, "s_inodes_count", all)?;
+    let table_bytes = numbered * u64::from(s.s_inode_size.get());
     require(
-        u64::from(all) <= groups * u64::from(inodes),
-        "s_inodes_count",
-        all,
+        table_bytes <= blocks * block,
+        "s_inode_size",
+        s.s_inode_size.get(),
     )?;
     require(free <= all, "s_free_inodes_count", free)
 }
@@ -339,11 +345,23 @@ pub(crate) struct NamedFile {
     pub metadata: Metadata,
 }
 
-/// A directory that no lookup by name can be told of.
-#[derive(Debug, thiserror::Error)]
-#[error("{name} is there twice")]
-struct Twice {
-    name: String,
+/// A directory in which no name is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DirectoryFault {
+    /// A name that leads to one file or another.
+    #[error("{name:?} is there twice")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// It does not fit in the filesystem, or in memory.
+    #[error("it has {bytes} bytes, and may have {limit}")]
+    Large {
+        /// Bytes, as it says.
+        bytes: u64,
+        /// Bytes that it may have.
+        limit: u64,
+    },
 }
 
 impl Ext4Files {
@@ -351,7 +369,10 @@ impl Ext4Files {
     pub(crate) fn open(volume: &Ext4Volume) -> Result<Self, FilesystemFault> {
         let volume = volume.clone();
         let ext4 = Ext4::load(Box::new(volume.volume.clone())).map_err(FilesystemFault::Ext4)?;
-        Ok(Self { ext4, volume })
+        let files = Self { ext4, volume };
+        // What names are looked for in before anybody asks for it.
+        files.metadata(b"/").map_err(FilesystemFault::Ext4)?;
+        Ok(files)
     }
 
     /// What it was opened of, for another thread.
@@ -372,7 +393,20 @@ impl Ext4Files {
     /// What `path` names, a symlink itself. Nothing before its last name is a symlink, here and
     /// below: the crate would follow it, however long it says to be.
     pub(crate) fn metadata(&self, path: &[u8]) -> Result<Metadata, Ext4Error> {
-        self.ext4.symlink_metadata(checked(path)?)
+        let metadata = self.ext4.symlink_metadata(checked(path)?)?;
+        self.check(&metadata)?;
+        Ok(metadata)
+    }
+
+    /// Refuses a directory that is larger than any: the crate looks through all of it.
+    fn check(&self, metadata: &Metadata) -> Result<(), Ext4Error> {
+        let limit = MAX_DIRECTORY_BYTES.min(self.volume.bytes);
+        let bytes = metadata.len();
+        if metadata.is_dir() && bytes > limit {
+            let fault = DirectoryFault::Large { bytes, limit };
+            return Err(Ext4Error::Io(Box::new(fault)));
+        }
+        Ok(())
     }
 
     /// The file at `path`, no symlink.
@@ -405,7 +439,7 @@ impl Ext4Files {
                 // Now, for one block may be there as often as a directory has room for it.
                 if files.contains_key(&name) {
                     let name = Escaped(&name).to_string();
-                    return Err(Ext4Error::Io(Box::new(Twice { name })));
+                    return Err(Ext4Error::Io(Box::new(DirectoryFault::Twice { name })));
                 }
                 files.insert(name, metadata);
             }

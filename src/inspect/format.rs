@@ -106,15 +106,29 @@ pub(super) struct Inode {
     pub i_flags: U32,
     _i_osd1: U32,
     pub i_block: [u8; 60],
-    _i_generation: U32,
+    pub i_generation: U32,
     _i_file_acl_lo: U32,
     pub i_size_high: U32,
-    _i_obso_faddr_to_i_osd2: [u8; 16],
+    _i_obso_faddr_to_i_gid_high: [u8; 12],
+    pub l_i_checksum_lo: U16,
+    _l_i_reserved: U16,
 }
 
 const _: () = assert!(size_of::<Inode>() == 128);
 const _: () = assert!(offset_of!(Inode, i_block) == 0x28);
 const _: () = assert!(offset_of!(Inode, i_size_high) == 0x6C);
+const _: () = assert!(offset_of!(Inode, l_i_checksum_lo) == 0x7C);
+
+/// ext4: an inode that is larger, up to its checksum.
+#[derive(FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct LargeInode {
+    _inode: Inode,
+    _i_extra_isize: U16,
+    pub i_checksum_hi: U16,
+}
+
+const _: () = assert!(offset_of!(LargeInode, i_checksum_hi) == 0x82);
 
 /// ext4: what begins a node of a tree of extents.
 #[derive(FromBytes, Immutable, KnownLayout)]

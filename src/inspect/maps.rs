@@ -7,21 +7,21 @@
 //! Whatever else is wrong is left to the crate, which says so when it comes to it.
 //!
 //! Inodes that nobody uses may be anything: a table need not be written before its first file. One
-//! whose checksum is wrong is left to the crate, which refuses it; without checksums of inodes, what
-//! a group says it does not use is not looked at.
+//! whose checksum is wrong is left to the crate, which refuses it.
 //!
 //! The log of a filesystem that was not unmounted may put other blocks in the place of those that
-//! are looked at here. Who wants to read those files anyway has no promise of an end, and neither who
-//! reads files that a filesystem without checksums of inodes says are not there.
+//! are looked at here. Who wants to read those files anyway has no promise of an end.
+
+use std::mem::offset_of;
 
 use zerocopy::FromBytes;
 
-use super::disk::Volume;
+use super::disk::{Volume, in_memory};
 use super::ext4::is_64bit;
 use super::filesystem::FilesystemFault;
 use super::format::{
     DX_NODE_COUNT, DX_ROOT_COUNT, EXTENT_MAGIC, Extent, ExtentHeader, ExtentIndex, GroupDescriptor,
-    Inode, SuperBlock,
+    Inode, LargeInode, SuperBlock,
 };
 use crate::job::Job;
 
@@ -30,26 +30,26 @@ const TYPE: u16 = 0xF000;
 const DIRECTORY: u16 = 0x4000;
 const REGULAR: u16 = 0x8000;
 const SYMLINK: u16 = 0xA000;
-/// Bits of `i_flags`: a hash tree, and a tree of extents.
+/// Bits of `i_flags`: a hash tree, a tree of extents, and a content that stands in the inode.
 const INDEX: u32 = 0x1000;
 const EXTENTS: u32 = 0x8_0000;
-/// `s_feature_ro_compat`: groups have checksums, and say what they do not use.
-const GDT_CSUM: u32 = 0x10;
+const INLINE_DATA: u32 = 0x1000_0000;
+/// Entries of a map of blocks that lead to blocks of the file.
+const DIRECT: u64 = 12;
+/// Bytes of an entry of such a map.
+const POINTER_BYTES: u64 = 4;
+/// Bytes of a target that stands in its inode.
+const FAST_SYMLINK_BYTES: u64 = 60;
 /// `s_feature_ro_compat`: metadata has checksums.
 const METADATA_CSUM: u32 = 0x400;
 /// `s_feature_incompat`: checksums begin with a number in the superblock, not with its UUID.
 const CSUM_SEED: u32 = 0x2000;
-/// `bg_flags`: no inode of the group is in use.
-const INODE_UNINIT: u16 = 1;
-/// Where the two halves of an inode's checksum stand, `l_i_checksum_lo` and `i_checksum_hi`.
-const CHECKSUM_LO: usize = 0x7C;
-const CHECKSUM_HI: usize = 0x82;
-/// Where `i_generation` stands.
-const GENERATION: usize = 0x64;
+/// Where the halves of an inode's checksum stand.
+const CHECKSUM_LO: usize = offset_of!(Inode, l_i_checksum_lo);
+const CHECKSUM_HI: usize = offset_of!(LargeInode, i_checksum_hi);
+const GENERATION: usize = offset_of!(Inode, i_generation);
 /// `eh_depth` of the deepest tree.
 const MAX_DEPTH: u16 = 5;
-/// Bytes of the largest directory that is read: several times what ext4 has without `large_dir`.
-const MAX_DIRECTORY_BYTES: u64 = 1 << 30;
 /// Bytes of a table of inodes that are read at once, at least.
 const CHUNK_BYTES: u64 = 1 << 18;
 
@@ -66,9 +66,9 @@ pub enum MapFault {
         /// Blocks of the filesystem.
         blocks: u64,
     },
-    /// A directory that does not fit in the filesystem.
-    #[error("inode {inode} is a directory of {bytes} bytes, and may have {limit}")]
-    Directory {
+    /// More bytes than a map of blocks leads to.
+    #[error("inode {inode} has {bytes} bytes, and its map of blocks has room for {limit}")]
+    Size {
         /// The inode's number.
         inode: u64,
         /// Bytes, as it says.
@@ -104,7 +104,6 @@ pub(super) fn check(volume: &Volume, s: &SuperBlock, job: &Job) -> Result<(), Fi
         blocks,
         checksums: checksums(s),
         seen: 0,
-        most_bytes: MAX_DIRECTORY_BYTES.min(blocks * block),
     };
     maps.check(s)
 }
@@ -133,8 +132,6 @@ struct Maps<'a> {
     checksums: Option<u32>,
     /// Blocks so far: nodes of all trees, and blocks of directories with an index.
     seen: u64,
-    /// Bytes of the largest directory.
-    most_bytes: u64,
 }
 
 impl Maps<'_> {
@@ -155,25 +152,13 @@ impl Maps<'_> {
             let inodes = u64::from(descriptor.bg_inode_table_lo.get())
                 | u64::from(descriptor.bg_inode_table_hi.get()) << 32;
             let begin = group * per_group + 1;
-            let numbers = begin..begin + self.in_use(s, &descriptor);
-            self.check_table(inodes, numbers, s.s_inode_size.get().into())?;
+            self.check_table(
+                inodes,
+                begin..begin + per_group,
+                s.s_inode_size.get().into(),
+            )?;
         }
         Ok(())
-    }
-
-    /// How many inodes of a group, from its first on, may be in use.
-    fn in_use(&self, s: &SuperBlock, descriptor: &GroupDescriptor) -> u64 {
-        let all = u64::from(s.s_inodes_per_group.get());
-        let says_so = s.s_feature_ro_compat.get() & GDT_CSUM != 0;
-        if self.checksums.is_some() || !says_so {
-            return all;
-        }
-        if descriptor.bg_flags.get() & INODE_UNINIT != 0 {
-            return 0;
-        }
-        let unused = u64::from(descriptor.bg_itable_unused_lo.get())
-            | u64::from(descriptor.bg_itable_unused_hi.get()) << 16;
-        all.saturating_sub(unused)
     }
 
     /// Whether the crate takes the inode in `bytes` for one: its checksum is right, if there is one.
@@ -240,30 +225,67 @@ impl Maps<'_> {
 
     fn check_inode(&mut self, number: u64, inode: &Inode) -> Result<(), FilesystemFault> {
         let bytes = u64::from(inode.i_size_lo.get()) | u64::from(inode.i_size_high.get()) << 32;
-        let is_directory = inode.i_mode.get() & TYPE == DIRECTORY;
-        if is_directory && bytes > self.most_bytes {
-            return Err(MapFault::Directory {
-                inode: number,
-                bytes,
-                limit: self.most_bytes,
-            }
-            .into());
-        }
+        let kind = inode.i_mode.get() & TYPE;
         let flags = inode.i_flags.get();
         let mut walk = Walk {
             inode: number,
             // The crate slices by the count in the index where it derives a checksum.
-            is_indexed: is_directory && flags & INDEX != 0 && self.checksums.is_some(),
+            is_indexed: kind == DIRECTORY && flags & INDEX != 0 && self.checksums.is_some(),
             is_first: true,
         };
         if flags & EXTENTS != 0 {
             return self.check_node(&mut walk, &inode.i_block, MAX_DEPTH);
         }
-        // Without a tree, the crate reads no more blocks than the size says.
+        if flags & INLINE_DATA != 0 || kind == SYMLINK && bytes < FAST_SYMLINK_BYTES {
+            return Ok(());
+        }
+        // Without a tree, the crate reads no more blocks than the size says; all of them must be
+        // in the map.
+        let entries = self.block / POINTER_BYTES;
+        let limit = (DIRECT + entries + entries.pow(2) + entries.pow(3)) * self.block;
+        if bytes > limit {
+            return Err(MapFault::Size {
+                inode: number,
+                bytes,
+                limit,
+            }
+            .into());
+        }
         if walk.is_indexed {
-            let (first, _) = zerocopy::little_endian::U32::ref_from_prefix(&inode.i_block)
-                .expect("there are 60 bytes");
-            self.check_index(&mut walk, first.get().into(), 1)?;
+            let mut left = bytes.div_ceil(self.block);
+            let (direct, indirect) = inode.i_block.split_at(48);
+            self.check_map(&mut walk, direct, 0, &mut left)?;
+            for (depth, pointer) in (1..).zip(indirect.chunks_exact(4)) {
+                self.check_map(&mut walk, pointer, depth, &mut left)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the next `left` blocks of a directory, to which `pointers` lead through maps.
+    fn check_map(
+        &mut self,
+        walk: &mut Walk,
+        pointers: &[u8],
+        maps: u32,
+        left: &mut u64,
+    ) -> Result<(), FilesystemFault> {
+        for pointer in pointers.chunks_exact(4) {
+            if *left == 0 {
+                break;
+            }
+            let (pointer, _) =
+                zerocopy::little_endian::U32::ref_from_prefix(pointer).expect("it has 4 bytes");
+            let block = u64::from(pointer.get());
+            if maps == 0 {
+                *left -= 1;
+                self.check_index(walk, block, 1)?;
+                continue;
+            }
+            self.count(walk.inode)?;
+            if let Some(bytes) = self.block(block)? {
+                self.check_map(walk, &bytes, maps - 1, left)?;
+            }
         }
         Ok(())
     }
@@ -337,26 +359,24 @@ impl Maps<'_> {
                 return Ok(());
             };
             let word = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
-            let at = if walk.is_first {
-                DX_ROOT_COUNT
-            } else if u64::from(word(4)) == self.block {
-                // An entry without a name fills the block.
-                DX_NODE_COUNT
-            } else {
-                continue;
-            };
-            walk.is_first = false;
-            // The count stands in the place of the first entry, behind the limit.
-            let room = (bytes.len() - (at - 2)) / 8;
-            let count = word(at);
-            if usize::from(count) > room {
-                return Err(MapFault::Index {
-                    inode: walk.inode,
-                    block,
-                    count,
-                    room,
+            // The first one is read as a node too if the index leads to it. An entry without a
+            // name fills the block of a node.
+            let is_root = std::mem::take(&mut walk.is_first);
+            let is_node = u64::from(word(4)) == self.block;
+            let counts = [(is_root, DX_ROOT_COUNT), (is_node, DX_NODE_COUNT)];
+            for (_, at) in counts.into_iter().filter(|(is_there, _)| *is_there) {
+                // The count stands in the place of the first entry, behind the limit.
+                let room = (bytes.len() - (at - 2)) / 8;
+                let count = word(at);
+                if usize::from(count) > room {
+                    return Err(MapFault::Index {
+                        inode: walk.inode,
+                        block,
+                        count,
+                        room,
+                    }
+                    .into());
                 }
-                .into());
             }
         }
         Ok(())
@@ -385,11 +405,6 @@ struct Walk {
     is_indexed: bool,
     /// Whether its first block is still to come.
     is_first: bool,
-}
-
-/// A number that was checked to be small.
-fn in_memory(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -553,14 +568,83 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_larger_than_the_filesystem_is_refused() {
+    fn the_first_block_of_an_index_is_checked_as_a_node_too() {
+        let written = Written::new();
+        let inode = written.indexed_directory();
+        let first = u64::from(written.read(inode + 0x28 + 12 + 8));
+        // It looks like a node, and its entries may lead to it.
+        written.write(first * BLOCK + 4, &[0x00, 0x10]);
+        written.write(first * BLOCK + 0xA, &[0xFF, 0xFF]);
+        let refusal = written.refusal();
+        assert!(refusal.contains("has 65535 entries"), "{refusal}");
+    }
+
+    #[test]
+    fn the_index_of_a_directory_with_a_map_of_blocks_is_checked_in_all_blocks() {
+        let written = Written::new();
+        let inode = written.indexed_directory();
+        let first = written.read(inode + 0x28 + 12 + 8);
+        let flags = written.read(inode + 0x20) & !EXTENTS;
+        written.write(inode + 0x20, &flags.to_le_bytes());
+        let mut map = [0; 60];
+        map[..4].copy_from_slice(&first.to_le_bytes());
+        map[4..8].copy_from_slice(&(first + 1).to_le_bytes());
+        written.write_inode(inode, 0x28, &map);
+        assert_eq!(written.refusal(), "");
+        let second = u64::from(first + 1) * BLOCK;
+        written.write(second + 4, &[0x00, 0x10]);
+        written.write(second + 0xA, &[0xFF, 0xFF]);
+        let refusal = written.refusal();
+        assert!(
+            refusal.contains(&format!("has 65535 entries in block {}", first + 1)),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn a_file_with_more_bytes_than_its_map_leads_to_is_refused() {
+        let written = Written::new();
+        let inode = written.file();
+        let flags = written.read(inode + 0x20) & !EXTENTS;
+        written.write(inode + 0x20, &flags.to_le_bytes());
+        // 2⁵⁶ bytes.
+        written.write_inode(inode, 0x6C, &(1_u32 << 24).to_le_bytes());
+        let refusal = written.refusal();
+        assert!(
+            refusal.contains("its map of blocks has room for"),
+            "{refusal}"
+        );
+    }
+
+    #[test]
+    fn tables_of_inodes_that_would_be_read_many_times_are_refused() {
+        let written = Written::new();
+        // Each group says to have all inodes that a group can have.
+        written.write(1024 + 0x28, &32_768_u32.to_le_bytes());
+        let refusal = written.refusal();
+        assert!(refusal.contains("s_inodes_count is "), "{refusal}");
+        written.write(1024, &32_768_u32.to_le_bytes());
+        written.write(1024 + 0x58, &4096_u16.to_le_bytes());
+        let refusal = written.refusal();
+        assert!(refusal.contains("s_inode_size is 4096"), "{refusal}");
+    }
+
+    #[test]
+    fn a_directory_that_is_larger_than_the_filesystem_is_not_read() {
         let written = Written::new();
         let inode = written.indexed_directory();
         written.write_inode(inode, 4, &u32::MAX.to_le_bytes());
-        let refusal = written.refusal();
+        let size = written.0.metadata().unwrap().len();
+        let volume = Disk::plain(written.0, size).whole();
+        let volume = Ext4Volume::check(&volume, &Job::default()).unwrap();
+        let files = Ext4Files::open(&volume).unwrap();
+        let Err(error) = files.metadata(b"/many") else {
+            panic!("it was read");
+        };
+        let error = Chain(&error).to_string();
         assert!(
-            refusal.contains("is a directory of 4294967295 bytes, and may have "),
-            "{refusal}"
+            error.contains("it has 4294967295 bytes, and may have "),
+            "{error}"
         );
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,13 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The most bytes that a value may say it has: some hundred are a path, a hash, signatures or
 /// what a table is made of. `SQLite` allocates them before it looks where they should be.
 const MOST_BYTES: i32 = 1 << 20;
+
+/// Steps of `SQLite`'s virtual machine after which it is asked whether there were too many.
+const STEPS_AT_ONCE: i32 = 10_000;
+/// So many steps may be taken for each byte of a database, and as many as that of any. Two or
+/// three for each byte read all of one; where a page is in a tree many times, there is no end.
+const STEPS_PER_BYTE: u64 = 64;
+const STEPS_OF_ANY: u64 = 10_000_000;
 
 /// The database of a store, which others may read and write at the same time. Its
 /// journal stays of the kind that it has: Nix uses WAL.
@@ -144,7 +151,7 @@ fn open_read_only(
     has_version(directory)?;
     check_there(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags)?;
+    let connection = open_limited(path, path, flags)?;
     let Err(error) = try_to_read(&connection) else {
         read::check_tables(&connection)?;
         return Ok((connection, None));
@@ -153,7 +160,7 @@ fn open_read_only(
     match (error.sqlite_error_code(), stamp) {
         (Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly), Some(stamp)) => {
             let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-            let connection = open(Path::new(&immutable_uri(path)), flags)?;
+            let connection = open_limited(Path::new(&immutable_uri(path)), path, flags)?;
             try_to_read(&connection)?;
             read::check_tables(&connection)?;
             Ok((connection, Some(stamp)))
@@ -166,6 +173,22 @@ fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MOST_BYTES)?;
+    Ok(connection)
+}
+
+/// Opens `name`, which is the file at `path`, for somebody who will not read it without end.
+fn open_limited(name: &Path, path: &Path, flags: OpenFlags) -> Result<Connection, DatabaseFault> {
+    let mut connection = open(name, flags)?;
+    let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let bytes = length(path).saturating_add(length(&wal_of(path)));
+    let mut left = bytes.saturating_mul(STEPS_PER_BYTE).max(STEPS_OF_ANY);
+    connection.progress_handler(
+        STEPS_AT_ONCE,
+        Some(move || {
+            left = left.saturating_sub(u64::from(STEPS_AT_ONCE.unsigned_abs()));
+            left == 0
+        }),
+    )?;
     Ok(connection)
 }
 
@@ -193,7 +216,10 @@ fn check_there(path: &Path) -> Result<(), DatabaseFault> {
 /// has one of another.
 fn has_version(directory: &Path) -> Result<bool, DatabaseFault> {
     let path = directory.join(SCHEMA_VERSION_NAME);
-    match fs::read(&path) {
+    let mut found = Vec::new();
+    // One of an image may have any length.
+    let read = File::open(&path).and_then(|file| file.take(32).read_to_end(&mut found));
+    match read.map(|_| found) {
         Ok(found) if found == SCHEMA_VERSION.as_bytes() => Ok(true),
         Ok(found) => Err(DatabaseFault::Version {
             path,
@@ -291,9 +317,14 @@ impl Stamp {
 /// Whether somebody uses the database at `path` with WAL, or was killed while he did; who
 /// may not look must take it for so.
 fn has_wal(path: &Path) -> bool {
+    fs::exists(wal_of(path)).unwrap_or(true)
+}
+
+/// The log of the database at `path`.
+fn wal_of(path: &Path) -> PathBuf {
     let mut wal = OsString::from(path);
     wal.push("-wal");
-    fs::exists(wal).unwrap_or(true)
+    wal.into()
 }
 
 /// The file at `path` as `SQLite` names one that nobody writes.

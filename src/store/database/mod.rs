@@ -21,6 +21,8 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 pub use self::encode::encode_database;
 pub use self::live::Database;
 pub use self::schema::{DATABASE_NAME, SCHEMA_VERSION, SCHEMA_VERSION_NAME};
@@ -61,7 +63,7 @@ pub enum DatabaseFault {
         source: io::Error,
     },
     /// Its tables are those of another Nix.
-    #[error("{} says version {found:?}, and only {SCHEMA_VERSION:?} is known here; let a Nix of version 2 or later open the store once", path.display())]
+    #[error("{} says version {found:?}, and only {SCHEMA_VERSION:?} is known here; {}", path.display(), remedy(found))]
     Version {
         /// The file that tells the version.
         path: PathBuf,
@@ -79,6 +81,11 @@ pub enum DatabaseFault {
         /// The table's name.
         table: &'static str,
     },
+    /// It takes more steps to read than it has bytes for.
+    #[error(
+        "it is damaged: to read it has no end; `sqlite3 {DATABASE_NAME} 'pragma integrity_check'` says more"
+    )]
+    Endless,
     /// A path that is there once, or to which another refers once, and is read again.
     #[error(
         "it is damaged: {path} is read from it twice; `sqlite3 {DATABASE_NAME} 'pragma integrity_check'` says more"
@@ -136,8 +143,24 @@ pub enum DatabaseFault {
     },
 }
 
+/// What to do with a store whose tables have the version `found`.
+fn remedy(found: &str) -> &'static str {
+    let ours = SCHEMA_VERSION.parse::<u32>().ok();
+    match found.trim().parse::<u32>() {
+        Ok(version) if ours.is_some_and(|ours| version < ours) => {
+            "let a Nix of version 2 or later open the store once"
+        }
+        Ok(_) => "look for a newer nix2image",
+        Err(_) => "it is damaged, or no store's",
+    }
+}
+
 impl From<rusqlite::Error> for DatabaseFault {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(error)
+        match error.sqlite_error_code() {
+            // By nobody but who counts the steps.
+            Some(ErrorCode::OperationInterrupted) => Self::Endless,
+            _ => Self::Sqlite(error),
+        }
     }
 }

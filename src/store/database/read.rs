@@ -10,8 +10,7 @@ use super::DatabaseFault;
 use crate::store::{NarDigest, NarHash, StorePath, ValidPath};
 
 /// Refuses a database whose two tables are something else by these names: a view or a virtual
-/// table has as many rows as it likes, and a generated column is made by a program. Without
-/// them, no more is read than is in the file.
+/// table has as many rows as it likes, and a generated column is made by a program.
 pub(super) fn check_tables(connection: &Connection) -> Result<(), DatabaseFault> {
     for table in ["ValidPaths", "Refs"] {
         let is_plain: bool = connection.query_row(

@@ -572,6 +572,23 @@ fn a_value_of_more_bytes_than_any_of_nix_is_refused_before_there_is_room_for_it(
     }
 }
 
+/// As many rows for `SQLite` to look at as nobody waits for: each path is looked for among all,
+/// since the tables have no index.
+#[test]
+fn a_database_that_takes_more_steps_than_it_has_bytes_for_is_an_error() {
+    let name = "'/nix/store/' || printf('%032d', x) || '-a'";
+    let (_root, directory) = made_by(&format!(
+        "create table ValidPaths (id integer, path text, hash text, narSize integer, ca text); \
+         with recursive n(x) as (select 1 union all select x + 1 from n where x < 20000) \
+         insert into ValidPaths select x, {name}, 'sha256:{}', 1, null from n",
+        "0".repeat(64)
+    ));
+    let database = Database::open_read_only(&directory).unwrap();
+    let roots: Vec<_> = database.valid_paths().unwrap().into_keys().collect();
+    let error = database.closure(&roots).unwrap_err();
+    assert!(matches!(error.fault, DatabaseFault::Endless), "{error:?}");
+}
+
 /// Who wants to read all pages of a tree in which one stands for many would never end.
 #[test]
 fn a_path_that_is_there_twice_is_an_error() {
