@@ -19,7 +19,7 @@ use crate::image::{Contained, ContainerError, Identity, OutputError, PendingOutp
 use crate::job::Job;
 use crate::progress::{Progress, Summary, Verified};
 use crate::records::Records;
-use crate::root::{ContentsError, NixosRoot, Profile, RootError};
+use crate::root::{ContentsError, GlobError, NixosRoot, Profile, RootError};
 use crate::self_check::SelfCheckError;
 use crate::source::ReadError;
 use crate::spec::{ContentItem, Output, OutputDirectory, RootSpec, Spec};
@@ -60,6 +60,14 @@ pub enum BuildError {
     /// A file could not be read before it is copied.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// What shall stand in a FAT filesystem does not go together.
+    #[error("{at}")]
+    FatRoot {
+        /// The attribute.
+        at: String,
+        /// The reason.
+        source: RootError,
+    },
     /// The filesystem cannot hold it.
     #[error(transparent)]
     Layout(#[from] ext4::LayoutError),
@@ -107,6 +115,7 @@ impl BuildError {
     pub fn is_of_the_request(&self) -> bool {
         match self {
             Self::Root(_)
+            | Self::FatRoot { .. }
             | Self::Fat(_)
             | Self::Layout(_)
             | Self::Tar(_)
@@ -115,6 +124,7 @@ impl BuildError {
             Self::Partition { source, .. } => source.is_of_the_request(),
             Self::Gather(error) => error.is_of_the_request(),
             Self::Boot(error) => error.is_of_the_request(),
+            Self::Output(error) => matches!(error, OutputError::NoFile { .. }),
             Self::Contents(error) => matches!(
                 error,
                 ContentsError::NotInStore { .. }
@@ -126,6 +136,10 @@ impl BuildError {
                     | ContentsError::NoMatch { .. }
                     | ContentsError::GlobOfArchives { .. }
                     | ContentsError::NoFile { .. }
+                    | ContentsError::Glob {
+                        source: GlobError::Pattern { .. },
+                        ..
+                    }
             ),
             _ => false,
         }
@@ -152,7 +166,8 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
 
     begin("scanning")?;
     let mut contents = root::place("nix2image.contents", &spec.contents, spec.time)?;
-    let mut scanned = store::scan_closure(&closure, spec.time)?;
+    let mut scanned = store::scan_closure(&closure, spec.time, job.stop_flag())?;
+    job.check().map_err(WriteError::from)?;
     for files in &spec.boot_files {
         contents.push(boot::place(files, &scanned, spec.time)?);
     }
@@ -182,11 +197,11 @@ pub fn build(spec: Spec, job: &Job, progress: Progress) -> Result<(), BuildError
         watch.read_by_itself(equal, job.stop_flag());
     }
     if spec.sparse && !matches!(volumes, Volumes::Tar) {
-        sparse::find_data(&mut tree)?;
+        sparse::find_data(&mut tree, job.stop_flag())?;
     }
     if let Some(report) = &mut report {
         begin("reporting")?;
-        report.survey(&tree, &closure, spec.only_store, job.stop_flag())?;
+        report.survey(&tree, &closure, job.stop_flag())?;
     }
     let files = tree.len();
     let accounts = report.as_mut().map(PendingReport::accounts);

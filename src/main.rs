@@ -22,7 +22,7 @@ use nix2image::spec::{Spec, SpecError};
 use nix2image::tree::Timestamp;
 use nix2image::verify::{VerifyError, verify};
 use rayon::{ThreadPoolBuildError, ThreadPoolBuilder};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 
 mod cli;
 
@@ -111,6 +111,8 @@ fn build_image(volume: Volume) -> Result<ExitCode, Failure> {
     let spec = Spec::new(Attrs::read(&places)?, now())?;
     start_threads()?;
     let job = job_until_signals()?;
+    // Who handles it is told, as an error, that a file may not be larger.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(Failure::Signals)?;
     let progress = Progress::new(builders_listener(volume), &job);
     build(spec, &job, progress).map_err(Box::new)?;
     Ok(ExitCode::SUCCESS)

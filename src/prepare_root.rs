@@ -142,7 +142,8 @@ fn prepare(
     let closure = store::gather(request.closures.clone(), time, job.stop_flag())?;
 
     begin("scanning")?;
-    let mut scanned = store::scan_closure(&closure, time)?;
+    let mut scanned = store::scan_closure(&closure, time, job.stop_flag())?;
+    job.check()?;
     let watch = NarWatch::new(&closure, &mut scanned, false);
     let nixos = nixos(&target, request)?;
     let tree = root::tree(Some(&nixos), scanned, Vec::new(), None, time)?;

@@ -4,6 +4,7 @@
 //! how a store path came to be: built, it may have holes that an import filled.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
@@ -17,14 +18,15 @@ const LEAST_LENGTH: u64 = 1 << 20;
 const CHUNK: u64 = 1 << 20;
 
 /// Reads every large file of `tree` and notes where it is not zero. Of several errors,
-/// the first in the order of nodes is reported.
-pub fn find_data(tree: &mut Tree) -> Result<(), ReadError> {
+/// the first in the order of nodes is reported. Once `stop` is set, no more is read, and what is
+/// noted says nothing.
+pub fn find_data(tree: &mut Tree, stop: &AtomicBool) -> Result<(), ReadError> {
     let results: Vec<_> = tree
         .nodes_mut()
         .par_iter_mut()
         .filter_map(large_file)
         .map(|source| {
-            source.data = Some(data(source)?.into());
+            source.data = Some(data(source, stop)?.into());
             Ok(())
         })
         .collect();
@@ -40,13 +42,16 @@ fn large_file(node: &mut Node) -> Option<&mut Source> {
 }
 
 /// The ranges of `source` that are not zero.
-fn data(source: &Source) -> Result<Vec<Range<u64>>, ReadError> {
+fn data(source: &Source, stop: &AtomicBool) -> Result<Vec<Range<u64>>, ReadError> {
     let starts: Vec<u64> = (0..source.length.div_ceil(CHUNK))
         .map(|chunk| chunk * CHUNK)
         .collect();
     let chunks: Vec<_> = starts
         .into_par_iter()
         .map_init(<(Reader, Vec<u8>)>::default, |(reader, buffer), start| {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Vec::new());
+            }
             let length = CHUNK.min(source.length - start);
             buffer.resize(usize::try_from(length).expect("a chunk is in memory"), 0);
             reader.read_at(source, start, buffer)?;
@@ -89,7 +94,7 @@ mod tests {
 
     fn found(bytes: Vec<u8>) -> Option<Vec<Range<u64>>> {
         let mut tree = file(bytes);
-        find_data(&mut tree).unwrap();
+        find_data(&mut tree, &AtomicBool::new(false)).unwrap();
         match &tree.node(Tree::ROOT).kind {
             Kind::File(source) => source.data.as_ref().map(|data| data.to_vec()),
             _ => unreachable!("it is a file"),
@@ -113,7 +118,7 @@ mod tests {
         let metadata = Metadata::of_root(0o444, Timestamp::from_seconds(1));
         let (source, _late) = Source::late(LEAST_LENGTH);
         let mut tree = Tree::new(Node::file(metadata, source));
-        find_data(&mut tree).unwrap();
+        find_data(&mut tree, &AtomicBool::new(false)).unwrap();
         assert!(matches!(
             &tree.node(Tree::ROOT).kind,
             Kind::File(source) if source.data.is_none()

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::BuildError;
+use crate::deduplicate::equal_files;
 use crate::image::{AppearedDirectory, OutputError, PendingDirectory};
 use crate::report::{Accounts, Image, Report, Survey, products};
 use crate::root;
@@ -17,6 +18,10 @@ pub(super) struct PendingReport {
     image: Image,
     /// The image, if nothing beside it tells Hydra of it.
     product: Option<String>,
+    /// Whether the image is the store alone.
+    only_store: bool,
+    /// Whether equal files of store paths are one already.
+    is_deduplicated: bool,
     survey: Option<Survey>,
     accounts: Accounts,
 }
@@ -42,6 +47,8 @@ impl PendingReport {
                 file_bytes: 0,
             },
             product: product(&spec.output),
+            only_store: spec.only_store,
+            is_deduplicated: spec.deduplicate,
             survey: None,
             accounts: Accounts::default(),
         }))
@@ -52,13 +59,18 @@ impl PendingReport {
         &mut self,
         tree: &Tree,
         closure: &Closure,
-        only_store: bool,
         stop: &AtomicBool,
     ) -> Result<(), BuildError> {
         let paths = closure.paths().map(|path| &path.path);
-        let tops = root::store_paths(tree, paths, only_store);
-        let survey = Survey::new(tree, closure, &tops, &self.spec.asked, stop)?;
-        self.survey = Some(survey);
+        let tops = root::store_paths(tree, paths, self.only_store);
+        // What was deduplicated is not hashed again: it is equal to nothing, but for files with
+        // more names than one can have.
+        let equal = if self.is_deduplicated {
+            Vec::new()
+        } else {
+            equal_files(tree, &tops, stop)?
+        };
+        self.survey = Some(Survey::new(tree, closure, &tops, &self.spec.asked, equal));
         Ok(())
     }
 

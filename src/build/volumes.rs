@@ -216,7 +216,10 @@ fn fat_tree(at: &str, spec: &FatSpec, closure: &[(StorePath, Tree)]) -> Result<T
     for files in &spec.boot_files {
         contents.push(boot::place(files, closure, time)?);
     }
-    Ok(root::contents_tree(contents, time)?)
+    root::contents_tree(contents, time).map_err(|source| BuildError::FatRoot {
+        at: at.to_owned(),
+        source,
+    })
 }
 
 /// Options for a filesystem that fills its partition, if that has a size of its own, and

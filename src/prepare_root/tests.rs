@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::job::Job;
@@ -118,7 +119,7 @@ impl Bench {
     fn image(&self) -> Tree {
         let request = self.request();
         let closure = store::gather(request.closures, TIME, Job::default().stop_flag()).unwrap();
-        let mut scanned = store::scan_closure(&closure, TIME).unwrap();
+        let mut scanned = store::scan_closure(&closure, TIME, &AtomicBool::new(false)).unwrap();
         let watch = NarWatch::new(&closure, &mut scanned, false);
         for (_, tree) in &scanned {
             show(tree, Tree::ROOT, &watch);

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 
@@ -10,8 +9,6 @@ use super::accounts::{Accounts, NodeBytes};
 use super::chains::Chains;
 use super::shown::shown;
 use super::{FileReport, PageFile};
-use crate::deduplicate::equal_files;
-use crate::source::ReadError;
 use crate::store::{Closure, StorePath};
 use crate::tree::{Kind, Name, NodeId, Tree};
 
@@ -85,25 +82,25 @@ pub(super) struct Listed {
 const ADDED: &str = "/lost+found";
 
 impl Survey {
-    /// Looks at `tree`, in which the paths of `closure` stand, and reads the files of store paths
-    /// that may be equal. `asked` are store paths that somebody wants: roots, if they are in the
-    /// closure. Once `stop` is set, no more is read.
+    /// Looks at `tree`, in which the paths of `closure` stand. `asked` are store paths that somebody
+    /// wants: roots, if they are in the closure. `equal` are the files of store paths that are
+    /// equal, in groups.
     ///
     /// # Panics
     ///
     /// If `tree` is of another closure.
+    #[must_use]
     pub fn new(
         tree: &Tree,
         closure: &Closure,
         tops: &[NodeId],
         asked: &[StorePath],
-        stop: &AtomicBool,
-    ) -> Result<Self, ReadError> {
+        equal: Vec<Vec<NodeId>>,
+    ) -> Self {
         assert_eq!(tops.len(), closure.paths().len(), "each path has a top");
-        let equal = equal_files(tree, tops, stop)?;
         let mut walk = Walk::new(tree, closure, tops);
         walk.all();
-        Ok(Self {
+        Self {
             store_paths: tops.len(),
             owners: walk.owners,
             entries: walk.entries,
@@ -111,7 +108,7 @@ impl Survey {
             chains: chains(closure, asked),
             equal,
             count: walk.count,
-        })
+        }
     }
 
     pub(super) fn store_paths(&self) -> usize {

@@ -3,6 +3,7 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 
 use super::*;
+use crate::deduplicate::equal_files;
 use crate::ext4;
 use crate::source::Source;
 use crate::store::{Closure, Content, Input, Member, NarDigest, NarHash, StorePath};
@@ -63,7 +64,8 @@ fn report(files: &[(&[u8], Vec<u8>)]) -> Report {
             top
         })
         .collect();
-    let survey = Survey::new(&tree, &closure, &tops, &[], &AtomicBool::new(false)).unwrap();
+    let equal = equal_files(&tree, &tops, &AtomicBool::new(false)).unwrap();
+    let survey = Survey::new(&tree, &closure, &tops, &[], equal);
     let mut accounts = Accounts::default();
     let options = ext4::Options::new(ext4::Uuid([7; 16]));
     let filesystem = ext4::Image::new(tree, &options).unwrap();

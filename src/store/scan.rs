@@ -17,12 +17,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, Dir, FileType, Stat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::{Closure, ClosurePath, Content, STORE_DIRECTORY, StorePath};
+use crate::error::limit_to_raise;
 use crate::source::{
     Base, ChangedError, HostDirectory, HostFile, Obstacle, Origin, Source, kind, obstacle,
 };
@@ -50,7 +52,7 @@ pub enum ScanError {
         path: PathBuf,
     },
     /// The host refused otherwise.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}{}", path.display(), limit_to_raise(source))]
     Read {
         /// What could not be read.
         path: PathBuf,
@@ -95,7 +97,7 @@ pub enum ScanError {
 /// one store path to another. Of several errors, the first in path order is reported.
 pub fn scan(path: &Path, mtime: Timestamp) -> Result<Tree, ScanError> {
     let (base, below) = split(path)?;
-    let mut trees = scan_all(&base, &[below], mtime)?;
+    let mut trees = scan_all(&base, &[below], mtime, &AtomicBool::new(false))?;
     Ok(trees.swap_remove(0)) // one path gives one tree
 }
 
@@ -144,18 +146,19 @@ pub(crate) fn real_way(store: &Path, way: &Path) -> Result<PathBuf, ScanError> {
 }
 
 /// The trees of all paths of a closure, in order: those of the host's store, and those that
-/// streams describe.
+/// streams describe. Once `stop` is set, no more directories are listed, and the trees are not whole.
 #[expect(clippy::missing_panics_doc, reason = "there is a tree for each path")]
 pub fn scan_closure(
     closure: &Closure,
     mtime: Timestamp,
+    stop: &AtomicBool,
 ) -> Result<Vec<(StorePath, Tree)>, ScanError> {
     let live: Vec<_> = closure
         .paths()
         .filter(|path| matches!(path.content.0, Content::Live))
         .map(|path| PathBuf::from(path.path.base_name()))
         .collect();
-    let mut scanned = scan_all(Path::new(STORE_DIRECTORY), &live, mtime)?.into_iter();
+    let mut scanned = scan_all(Path::new(STORE_DIRECTORY), &live, mtime, stop)?.into_iter();
     let tree = |path: &ClosurePath| match &path.content.0 {
         Content::Live => scanned.next().expect("there is a tree for each live path"),
         Content::Stream(tree) => tree.clone(),
@@ -186,7 +189,12 @@ struct Listing {
 }
 
 /// The trees at `tops`, which are paths below `base`.
-fn scan_all(base: &Path, tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>, ScanError> {
+fn scan_all(
+    base: &Path,
+    tops: &[PathBuf],
+    mtime: Timestamp,
+    stop: &AtomicBool,
+) -> Result<Vec<Tree>, ScanError> {
     let Some(first) = tops.first() else {
         return Ok(Vec::new());
     };
@@ -217,7 +225,7 @@ fn scan_all(base: &Path, tops: &[PathBuf], mtime: Timestamp) -> Result<Vec<Tree>
     }
     // While some are listed, those before them become parts of their trees.
     let mut listed = Vec::new();
-    while !(pending.is_empty() && listed.is_empty()) {
+    while !(pending.is_empty() && listed.is_empty() || stop.load(Ordering::Relaxed)) {
         let count = pending.len().min(DIRECTORIES_AT_ONCE);
         let next: Vec<_> = pending.drain(..count).collect();
         let (listings, below) = rayon::join(
@@ -601,7 +609,7 @@ mod tests {
                 fs::write(sub.join(entry.to_string()), "").unwrap();
             }
         }
-        let trees = scan_all(temporary.path(), &tops, MTIME).unwrap();
+        let trees = scan_all(temporary.path(), &tops, MTIME, &AtomicBool::new(false)).unwrap();
         let sizes: Vec<_> = trees.iter().map(Tree::len).collect();
         assert_eq!(sizes, [2, 3, 4]);
     }
@@ -617,6 +625,18 @@ mod tests {
             .stack_size(128 << 10)
             .spawn(move || scan(&top, MTIME).unwrap().len());
         assert_eq!(scanned.unwrap().join().unwrap(), depth + 1);
+    }
+
+    #[test]
+    fn who_is_asked_to_stop_lists_no_directory() {
+        let temporary = tempfile::tempdir().unwrap();
+        fs::create_dir_all(temporary.path().join("a/b")).unwrap();
+        let read = |stop| {
+            let tops = [PathBuf::from("a")];
+            let trees = scan_all(temporary.path(), &tops, MTIME, &AtomicBool::new(stop)).unwrap();
+            trees[0].len()
+        };
+        assert_eq!((read(false), read(true)), (2, 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use nix2image::ext4::Options;
 use nix2image::source::{HostDirectory, HostFile, Origin, Source};
@@ -222,7 +223,7 @@ fn zeros_of_large_files_become_holes() {
     );
     put(&mut tree, Tree::ROOT, "small", file(vec![0; (1 << 20) - 1]));
     let expected = expected(&tree);
-    sparse::find_data(&mut tree).unwrap();
+    sparse::find_data(&mut tree, &AtomicBool::new(false)).unwrap();
     for (called, features) in profiles() {
         let options = Options {
             features,
@@ -281,7 +282,7 @@ fn holes_of_the_host_or_their_absence_do_not_show() {
             let host = temporary::directory();
             let mut tree = hosted(host.path(), with_holes);
             if is_sparse {
-                sparse::find_data(&mut tree).unwrap();
+                sparse::find_data(&mut tree, &AtomicBool::new(false)).unwrap();
             }
             Image::of(tree, &roomy()).digest()
         });
@@ -300,7 +301,7 @@ fn zeros_are_blocks_unless_holes_are_asked_for() {
         let file = File::open(mounted.root().join("zeros")).unwrap();
         assert_eq!(data(&file).first(), Some(&(0..20 << 20)));
     }
-    sparse::find_data(&mut tree).unwrap();
+    sparse::find_data(&mut tree, &AtomicBool::new(false)).unwrap();
     let Kind::File(source) = &tree.node(id).kind else {
         panic!("it is a file");
     };

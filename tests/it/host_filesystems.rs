@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use nix2image::image;
 use nix2image::job::Job;
@@ -87,7 +88,7 @@ fn make_store_path(source: &Path, zeros: Zeros) {
 fn digest(directory: &Path, is_sparse: bool) -> String {
     let mut tree = store::scan(&directory.join("source"), Timestamp::from_seconds(1)).unwrap();
     if is_sparse {
-        sparse::find_data(&mut tree).unwrap();
+        sparse::find_data(&mut tree, &AtomicBool::new(false)).unwrap();
     }
     let pieces = ext4::lay_out(tree, &roomy()).unwrap();
     let path = directory.join("image");

@@ -69,7 +69,9 @@ impl Direct {
     pub(crate) fn with_output_in(self, directory: &Path) -> Self {
         let attributes = self.directory.path().join(".attrs.json");
         let mut json: Value = serde_json::from_slice(&fs::read(&attributes).unwrap()).unwrap();
-        json["outputs"]["out"] = json!(directory.join("out"));
+        for (name, path) in json["outputs"].as_object_mut().unwrap() {
+            *path = json!(directory.join(name));
+        }
         fs::write(&attributes, json.to_string()).unwrap();
         Self {
             output_directory: directory.into(),

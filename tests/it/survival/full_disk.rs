@@ -95,6 +95,19 @@ fn a_disk_that_has_room_for_the_image_alone_has_no_room_for_what_stands_beside_i
 }
 
 #[test]
+fn a_disk_that_has_room_for_the_image_alone_has_no_room_for_its_report() {
+    let store = some_store();
+    let tmpfs = Mounted::tmpfs_of(taken(&store, &json!({})) + 4 * PAGE);
+    let message = message(&store, &json!({ "report": true }), tmpfs.root());
+    assert!(
+        message.starts_with(&format!("cannot write {}", tmpfs.root().display()))
+            && message.contains("/report")
+            && message.ends_with(NO_SPACE),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_disk_that_has_room_for_the_compressed_image_alone_cannot_check_it() {
     let store = some_store();
     let attributes = json!({ "compression": "zstd", "selfCheck": true });

@@ -5,7 +5,7 @@ use std::slice::from_ref;
 
 use serde_json::json;
 
-use super::{failure, image, known, some_store, stderr};
+use super::{failure, image, known, outputs, some_store, stderr};
 use crate::support::command::output;
 use crate::support::direct::{Direct, FakeStore};
 use crate::support::env;
@@ -91,6 +91,32 @@ fn few_descriptors_are_enough() {
         assert!(
             build(threads, &["prlimit", limit]) == expected,
             "{threads} {limit}"
+        );
+    }
+}
+
+#[test]
+fn few_descriptors_are_enough_for_whatever_is_asked() {
+    let store = some_store();
+    let known = known(&store);
+    for attributes in [
+        json!({ "verify": true }),
+        json!({ "compression": "zstd", "selfCheck": true, "onlyStore": true }),
+        json!({ "deduplicate": true, "ext4": { "sparse": true } }),
+        json!({ "output": "directory", "report": true }),
+        json!({ "container": "qcow2-compressed", "root": {} }),
+    ] {
+        let build = |before: &[&str]| {
+            let derivation = Direct::new(attributes.clone(), from_ref(&known));
+            let mut builder = derivation.builder_in_mount_namespace(store.store(), before);
+            let output = output(builder.env("NIX_BUILD_CORES", "2"));
+            assert!(output.status.success(), "{attributes}: {}", stderr(&output));
+            outputs(&derivation)
+        };
+        let expected = build(&[]);
+        assert!(
+            build(&["prlimit", "--nofile=64"]) == expected,
+            "{attributes}"
         );
     }
 }

@@ -10,8 +10,9 @@ mod read_errors;
 mod served;
 mod signals;
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use nix2image::store::nar::nar_hash;
@@ -56,6 +57,32 @@ fn what_is_there(derivation: &Direct) -> Vec<u8> {
     let names = fs::read_dir(out.parent().unwrap()).unwrap();
     assert_eq!(names.count(), 1);
     fs::read(out).unwrap()
+}
+
+/// All files of the outputs of a build, by their paths, whatever stands there. What Hydra reads
+/// names the outputs themselves, which have other paths in each build.
+#[track_caller]
+fn outputs(derivation: &Direct) -> BTreeMap<PathBuf, Vec<u8>> {
+    let top = derivation.out().parent().unwrap().to_owned();
+    let mut found = BTreeMap::new();
+    let mut todo = vec![top.clone()];
+    while let Some(directory) = todo.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                todo.push(path);
+            } else {
+                let name = path.strip_prefix(&top).unwrap().to_owned();
+                let mut content = fs::read(&path).unwrap();
+                if name.ends_with("nix-support/hydra-build-products") {
+                    let text = String::from_utf8(content).unwrap();
+                    content = text.replace(top.to_str().unwrap(), "").into();
+                }
+                found.insert(name, content);
+            }
+        }
+    }
+    found
 }
 
 /// What Nix would know of the path of `store`.

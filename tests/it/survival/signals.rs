@@ -1,6 +1,8 @@
 //! Builds that are ended at some moment.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::slice::from_ref;
 use std::thread::{panicking, sleep};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{fill, image, known, stderr, what_is_there};
+use super::{fill, known, outputs, stderr};
 use crate::support::command::start;
 use crate::support::direct::{Direct, FakeStore};
 use crate::support::env;
@@ -20,7 +22,7 @@ use crate::support::sample::noise;
 struct Build {
     attributes: Value,
     known: PathInfo,
-    image: Vec<u8>,
+    outputs: BTreeMap<PathBuf, Vec<u8>>,
     duration: Duration,
 }
 
@@ -35,7 +37,10 @@ impl Build {
             attributes,
             known,
             duration: begin.elapsed(),
-            image: image(&derivation, &output),
+            outputs: {
+                assert!(output.status.success(), "{}", stderr(&output));
+                outputs(&derivation)
+            },
         }
     }
 
@@ -45,25 +50,56 @@ impl Build {
         let derivation = Direct::new(self.attributes.clone(), from_ref(&self.known));
         let output = ended_after(&derivation, store, Some((signal, delay)));
         let stderr = stderr(&output);
-        // Who is killed may have been done, and only on its way out.
-        if output.status.success() || (signal == Signal::KILL && !derivation.left_nothing()) {
-            assert!(what_is_there(&derivation) == self.image, "{stderr}");
+        if output.status.success() {
+            assert!(outputs(&derivation) == self.outputs, "{stderr}");
             return false;
+        }
+        if signal == Signal::KILL {
+            return self.is_nothing_or_whole(&outputs(&derivation));
         }
         assert!(derivation.left_nothing(), "{stderr}");
         let by_signal = output.status.signal() == Some(signal.as_raw());
-        if signal == Signal::TERM && !by_signal {
+        // Who began to work handles the signal.
+        if by_signal {
+            assert!(stderr.is_empty(), "{stderr}");
+        } else {
             assert_eq!(output.status.code(), Some(1), "{stderr}");
             assert!(
                 stderr.ends_with("nix2image: error: interrupted\n"),
                 "{stderr}"
             );
-        } else {
-            assert!(by_signal, "{}: {stderr}", output.status);
-            // Who began to work handles the signal.
-            assert!(signal == Signal::KILL || stderr.is_empty(), "{stderr}");
         }
         true
+    }
+
+    /// That who was killed left whole outputs or none, a directory that was being put together
+    /// aside; whether there is no image. It may have been done, and only on its way out.
+    #[track_caller]
+    fn is_nothing_or_whole(&self, found: &BTreeMap<PathBuf, Vec<u8>>) -> bool {
+        let of = |outputs: &BTreeMap<PathBuf, Vec<u8>>, top: &str| {
+            let within = outputs.iter().filter(|(path, _)| path.starts_with(top));
+            within
+                .map(|(path, bytes)| (path.clone(), bytes.clone()))
+                .collect::<Vec<_>>()
+        };
+        let is_whole = |top| {
+            let files = of(found, top);
+            assert!(files.is_empty() || files == of(&self.outputs, top), "{top}");
+            !files.is_empty()
+        };
+        let (has_image, has_report) = (is_whole("out"), is_whole("report"));
+        // The report is there first.
+        assert!(!has_image || has_report == self.attributes.get("report").is_some());
+        for path in found.keys() {
+            let top = path.iter().next().unwrap().to_str().unwrap();
+            let is_directory = path.iter().count() > 1;
+            assert!(
+                ["out", "report"].contains(&top) || top.starts_with(".tmp") && is_directory,
+                "{}",
+                path.display()
+            );
+        }
+        !has_image
     }
 }
 
@@ -94,7 +130,7 @@ fn ended_after(
 fn at_any_moment(signal: Signal) {
     let moments = if env::is_full() { 100 } else { 5 };
     let seed = Seed::new();
-    let chances = noise(4 * 4 * 100, seed.0);
+    let chances = noise(4 * 6 * 100, seed.0);
     let mut chances = chances
         .chunks_exact(4)
         .map(|chance| u32::from_le_bytes(chance.try_into().unwrap()) % 1000);
@@ -105,6 +141,8 @@ fn at_any_moment(signal: Signal) {
         json!({ "compression": "zstd" }),
         json!({ "selfCheck": true, "onlyStore": true }),
         json!({ "deduplicate": true }),
+        json!({ "container": "qcow2-compressed" }),
+        json!({ "output": "directory", "report": true }),
     ] {
         let build = Build::new(&store, attributes);
         let mut ended = 0;
