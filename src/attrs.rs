@@ -354,10 +354,15 @@ fn in_words_of_nix(message: &str) -> String {
             message = format!("{ours}{rest}");
         }
     }
-    match message.strip_suffix(", expected a sequence") {
-        Some(rest) => format!("{rest}, expected a list"),
-        None => message,
+    for (theirs, ours) in [
+        (", expected a sequence", ", expected a list"),
+        (", expected a map", ", expected an attribute set"),
+    ] {
+        if let Some(rest) = message.strip_suffix(theirs) {
+            message = format!("{rest}{ours}");
+        }
     }
+    message
 }
 
 #[cfg(test)]

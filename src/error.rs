@@ -2,6 +2,9 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::io;
+
+use rustix::io::Errno;
 
 /// An error and its causes, in one line: `error: cause: cause`. A name that stands in it may
 /// hold any byte, so control characters are escaped: `\n`.
@@ -21,6 +24,17 @@ impl fmt::Display for Chain<'_> {
     }
 }
 
+/// What to change where a limit of the process is why the system refused, to stand behind what
+/// could not be done; else nothing.
+#[must_use]
+pub fn limit_to_raise(reason: &io::Error) -> &'static str {
+    match Errno::from_io_error(reason) {
+        Some(Errno::MFILE) => "; allow more open files (`ulimit -n`)",
+        Some(Errno::FBIG) => "; allow larger files (`ulimit -f`)",
+        _ => "",
+    }
+}
+
 /// Escapes control characters.
 struct Line<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
@@ -36,8 +50,6 @@ impl fmt::Write for Line<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -45,6 +57,14 @@ mod tests {
     struct Unreadable {
         path: &'static str,
         source: io::Error,
+    }
+
+    #[test]
+    fn a_limit_that_stands_in_the_way_is_named() {
+        let advice = |errno: Errno| limit_to_raise(&errno.into());
+        assert!(advice(Errno::MFILE).contains("ulimit -n"));
+        assert!(advice(Errno::FBIG).contains("ulimit -f"));
+        assert_eq!(advice(Errno::IO), "");
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub enum InstallError {
         source: io::Error,
     },
     /// No program of the system was run.
-    #[error("cannot enter {}", root.display())]
+    #[error("cannot run programs in {}", root.display())]
     Enter {
         /// The root.
         root: PathBuf,

@@ -373,11 +373,10 @@ fn parts(bytes: u64, accounts: &Accounts) -> Vec<Part> {
         costs: Costs::of([("unused", bytes)]),
         largest_files: Vec::new(),
     };
-    let whole = accounts.regions.is_none().then(|| Region {
-        what: "the image".into(),
-        partition: None,
-        bytes: 0..bytes,
-    });
+    let whole = accounts
+        .regions
+        .is_none()
+        .then(|| Region::new("the image", 0..bytes));
     for region in accounts.regions.iter().flatten().chain(&whole) {
         if region.bytes.start > end {
             parts.push(gap(end, region.bytes.start - end));

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use crate::error::limit_to_raise;
 use crate::tree::Name;
 
 mod host_directory;
@@ -118,7 +119,7 @@ pub struct HostFile {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The system refused.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}{}", path.display(), limit_to_raise(source))]
     Read {
         /// The source.
         path: PathBuf,

@@ -14,8 +14,8 @@ use ext4_view::Ext4Error;
 use rayon::prelude::*;
 
 use crate::inspect::{
-    Ext4Files, Ext4Volume, FilesFault, Filesystem, FilesystemFault, Image, InspectError, Part,
-    WalkError, nar_digest, resolve,
+    Ext4Files, Ext4Volume, FilesFault, Filesystem, FilesystemFault, Image, InspectError,
+    InspectFault, Part, WalkError, nar_digest, resolve,
 };
 use crate::job::{Job, Stopped};
 use crate::progress::Progress;
@@ -154,7 +154,7 @@ pub fn verify(
 ) -> Result<Verification, VerifyError> {
     progress.phase("opening");
     let image = Image::open(path, job)?;
-    let opened = image.files(partition, job)?;
+    let opened = image.files(partition, job).map_err(not_ext4)?;
     let files = opened.ext4().ok_or_else(|| no_ext4(opened.part()))?;
     let store = match resolve(files, STORE_DIRECTORY.as_bytes(), true) {
         Ok(store) => store,
@@ -167,6 +167,17 @@ pub fn verify(
     progress.phase_of("hashing", candidates.iter().map(Candidate::nar_bytes).sum());
     let found = hash(&candidates, &store, files.volume(), job)?;
     Ok(conclude(&records, &candidates, found))
+}
+
+/// Of what is not read at all, that ext4 alone is looked for.
+fn not_ext4(error: InspectError) -> VerifyError {
+    match error.fault {
+        InspectFault::NotRead { place, name } => VerifyError::NoExt4 {
+            place: place.to_string(),
+            filesystem: name.unwrap_or("nothing that is known"),
+        },
+        _ => error.into(),
+    }
 }
 
 fn no_ext4(part: &Part) -> VerifyError {

@@ -4,8 +4,8 @@
 function: disk:
 let
   present = import ./present.nix;
-  each = argument: import ./each.nix "${function}: disk.${argument}";
-  asInput = where: import ./as-input.nix "${function}: disk.${where}";
+  each = argument: import ./each.nix "${function}: ${argument}";
+  asInput = where: import ./as-input.nix "${function}: ${where}";
 
   # attribute set -> attribute set: `change` of the attributes that are there.
   changed =

@@ -18,7 +18,7 @@ unless
   [
     {
       when = builtins.length (option [ ] (cfg.mirroredBoots or [ ])) > 1;
-      message = "boot.loader.generic-extlinux-compatible.mirroredBoots names more than one place, and the image has one; ${remedy}";
+      message = "boot.loader.generic-extlinux-compatible.mirroredBoots names more than one place, and the image has one; leave it out, ${remedy}";
     }
   ]
   {

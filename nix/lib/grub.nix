@@ -42,7 +42,7 @@ let
       number = builtins.match "0*([0-9]+)" text;
     in
     if number == null then
-      refused "boot.loader.grub.default is \"${text}\", and only the number of an entry is written here; ${remedy}"
+      refused "boot.loader.grub.default is \"${text}\", and only the number of an entry is written here; give a number, ${remedy}"
     else
       builtins.fromJSON (builtins.head number);
 
@@ -131,11 +131,11 @@ unless
     }
     {
       when = boots.efi && cfg.forcei686 or false;
-      message = "boot.loader.grub.forcei686 is not done here; ${remedy}";
+      message = "boot.loader.grub.forcei686 is not done here; set it to false, ${remedy}";
     }
     {
       when = builtins.length mirrors > 1 || otherPath != [ ];
-      message = "boot.loader.grub.mirroredBoots names other places than /boot, and the image has one; ${remedy}";
+      message = "boot.loader.grub.mirroredBoots names other places than /boot, and the image has one; leave it out, ${remedy}";
     }
     {
       when = (cfg.users or { }) != { };
@@ -143,15 +143,15 @@ unless
     }
     {
       when = cfg.enableCryptodisk or false;
-      message = "boot.loader.grub.enableCryptodisk is for an encrypted /boot, and the image's is not; ${remedy}";
+      message = "boot.loader.grub.enableCryptodisk is for an encrypted /boot, and the image's is not; set it to false, ${remedy}";
     }
     {
       when = option false (cfg.trustedBoot.enable or false) || cfg.zfsSupport or false;
-      message = "boot.loader.grub.zfsSupport and trustedBoot want another GRUB than is installed here; ${remedy}";
+      message = "boot.loader.grub.zfsSupport and trustedBoot want another GRUB than is installed here; set them to false, ${remedy}";
     }
     {
       when = prepares != [ ];
-      message = "boot.loader.grub.extraPrepareConfig is to run where GRUB is installed, and nothing is run here; ${remedy}";
+      message = "boot.loader.grub.extraPrepareConfig is to run where GRUB is installed, and nothing is run here; leave it out, ${remedy}";
     }
     {
       when = (cfg.extraPerEntryConfig or "") != "";
@@ -159,7 +159,7 @@ unless
     }
     {
       when = (cfg.storePath or "/nix/store") != "/nix/store";
-      message = "boot.loader.grub.storePath is ${cfg.storePath}, and the kernels are in /nix/store of the root filesystem; ${remedy}";
+      message = "boot.loader.grub.storePath is ${cfg.storePath}, and the kernels are in /nix/store of the root filesystem; leave it at that, ${remedy}";
     }
   ]
   (

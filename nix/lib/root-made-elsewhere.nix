@@ -81,7 +81,7 @@ in
 if rootFilesystemImage == null && rootFilesystemCreator == null then
   null
 else if unused != [ ] then
-  throw "nix2image: ${function}: ${builtins.head unused} says nothing to a root filesystem that ${chosen} gives"
+  throw "nix2image: ${function}: ${builtins.head unused} is not used, for ${chosen} gives the root filesystem; leave out one of the two"
 else if compressed then
   unpacked
 else

@@ -101,6 +101,11 @@ fn parse(path: &str, text: &str) -> Result<Document, BootFault> {
         path: path.into(),
         source,
     };
+    let value = |error: serde_path_to_error::Error<_>| BootFault::Value {
+        path: path.into(),
+        key: error.path().to_string(),
+        source: error.into_inner(),
+    };
     let keys: Map<String, Value> = serde_json::from_str(text).map_err(json)?;
     if !keys.contains_key(V1) {
         return Err(BootFault::Version {
@@ -108,7 +113,7 @@ fn parse(path: &str, text: &str) -> Result<Document, BootFault> {
             found: keys.keys().cloned().collect(),
         });
     }
-    serde_json::from_str(text).map_err(json)
+    serde_path_to_error::deserialize(Value::Object(keys)).map_err(value)
 }
 
 impl System {

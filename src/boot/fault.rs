@@ -25,6 +25,16 @@ pub enum BootFault {
         /// Where it ceases to be one.
         source: serde_json::Error,
     },
+    /// A description with a value that nobody can use.
+    #[error("{path} is no bootspec at its key {key}; build the system with another nixpkgs")]
+    Value {
+        /// The file.
+        path: String,
+        /// The keys that lead to the value.
+        key: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
     /// A description in another version than ours.
     #[error(
         "{path} holds {}, expected \"org.nixos.bootspec.v1\" (RFC 125); build the system with a nixpkgs from 23.05 on, or look for a newer nix2image",

@@ -592,7 +592,7 @@ fn a_bootspec_that_does_not_do_says_why() {
         ),
         (
             &|d| d[v1]["init"] = Value::Null,
-            "boot.json is no bootspec: invalid type: null",
+            "boot.json is no bootspec at its key org.nixos.bootspec.v1.init; build the system with another nixpkgs: invalid type: null",
         ),
         (
             &|d| d[v1]["label"] = Value::Null,

@@ -53,10 +53,12 @@ pub enum DiskError {
         table: &'static str,
     },
     /// A type that the table cannot express.
-    #[error("the type of {partition} is none of {table}; give {expected}")]
+    #[error("the type {kind:?} of {partition} is none of {table}; give {expected}")]
     Type {
         /// The partition.
         partition: PartitionLabel,
+        /// The type, as an attribute says it.
+        kind: String,
         /// The kind of table.
         table: &'static str,
         /// What would do.
@@ -85,6 +87,18 @@ pub enum DiskError {
     RestOfNothing {
         /// The partition.
         partition: PartitionLabel,
+    },
+    /// A partition that takes what is left where nothing is.
+    #[error(
+        "{partition} takes the rest of the disk, and none is left: it would start at byte {start}, and the disk has room up to {size}; make the disk larger"
+    )]
+    NothingLeft {
+        /// The partition.
+        partition: PartitionLabel,
+        /// Where it would start.
+        start: u64,
+        /// Bytes of the disk that may be used.
+        size: u64,
     },
     /// A partition behind one that takes what is left of the disk.
     #[error(
@@ -124,7 +138,7 @@ pub enum DiskError {
     },
     /// Two things at one place.
     #[error(
-        "{second} stands at bytes {start} to {end} and overlaps {first}, which ends at {first_end}; move one of them"
+        "{second} stands at bytes {start} to {end} and overlaps {first}, which ends at {first_end}; {remedy}"
     )]
     Overlap {
         /// What begins first.
@@ -137,6 +151,8 @@ pub enum DiskError {
         start: u64,
         /// The byte behind it.
         end: u64,
+        /// What can be moved, and where.
+        remedy: String,
     },
     /// More sectors than a master boot record can count.
     #[error(
@@ -153,7 +169,7 @@ pub enum DiskError {
         limit: u64,
     },
     /// A disk that is larger than can be.
-    #[error("{what} would end beyond 8 EiB")]
+    #[error("{what} would end beyond 8 EiB, where no file does; make it smaller")]
     TooLarge {
         /// What it is.
         what: String,

@@ -31,16 +31,16 @@ impl std::fmt::Debug for Grub {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrubError {
     /// A file that is no boot sector.
-    #[error("disk.grub.boot is no boot.img of GRUB for i386-pc: {reason}")]
+    #[error("nix2image.disk.grub.boot is no boot.img of GRUB for i386-pc: {reason}")]
     Boot {
         /// What is wrong with it.
-        reason: &'static str,
+        reason: String,
     },
     /// A file that is no core image.
-    #[error("disk.grub.core is no core image of grub-mkimage -O i386-pc: {reason}")]
+    #[error("nix2image.disk.grub.core is no core image of grub-mkimage -O i386-pc: {reason}")]
     Core {
         /// What is wrong with it.
-        reason: &'static str,
+        reason: String,
     },
     /// A disk that a BIOS cannot start.
     #[error("GRUB for a BIOS needs a disk with an MBR, or a GPT with sectors of 512 bytes")]
@@ -114,28 +114,31 @@ pub(super) struct Embedded {
 impl Grub {
     /// GRUB of the bytes of `boot.img` and `core.img`.
     pub fn new(boot: &[u8], core: Vec<u8>) -> Result<Self, GrubError> {
+        let length = boot.len();
         let boot = BootSector::read_from_bytes(boot).map_err(|_| GrubError::Boot {
-            reason: "it has not 512 bytes",
+            reason: format!("it has {length} bytes, expected {SECTOR}"),
         })?;
         if boot.signature != SIGNATURE {
             return Err(GrubError::Boot {
-                reason: "it does not end with 55 aa",
+                reason: "it does not end with 55 aa".into(),
             });
         }
         if boot.boot_drive_check[0] != JUMP {
             return Err(GrubError::Boot {
-                reason: "there is no jump at byte 0x66",
+                reason: "there is no jump at byte 0x66".into(),
             });
         }
-        match core.chunks(SECTOR).count() {
-            0 | 1 => Err(GrubError::Core {
-                reason: "it has not more than one sector",
-            }),
-            sectors if sectors > 1 + usize::from(u16::MAX) => Err(GrubError::Core {
-                reason: "it has more sectors than 16 bits count",
-            }),
-            _ => Ok(Self { boot, core }),
+        let most = SECTOR * (1 + usize::from(u16::MAX));
+        if core.len() <= SECTOR || core.len() > most {
+            return Err(GrubError::Core {
+                reason: format!(
+                    "it has {} bytes, expected {} to {most}",
+                    core.len(),
+                    SECTOR + 1
+                ),
+            });
         }
+        Ok(Self { boot, core })
     }
 
     /// Bytes of the core in whole sectors.

@@ -152,18 +152,22 @@ impl<'a> Frame<'a> {
             Table::Mbr { .. } => (
                 mbr::NAME,
                 partition.kind.map(|kind| kind.mbr().is_some()),
-                "a name such as \"linux\" or a number such as \"0x83\"",
+                "another name such as \"linux\", a number such as \"0x83\", or use a GPT",
             ),
             Table::Gpt { .. } => (
                 gpt::NAME,
                 partition.kind.map(|kind| kind.gpt().is_some()),
-                "a name such as \"linux\" or a GUID",
+                "another name such as \"linux\", or a GUID",
             ),
         };
         match is_known {
             Some(true) => Ok(()),
             Some(false) => Err(DiskError::Type {
                 partition: label,
+                kind: partition
+                    .kind
+                    .map(|kind| kind.to_string())
+                    .unwrap_or_default(),
                 table,
                 expected,
             }),
@@ -225,10 +229,9 @@ impl<'a> Frame<'a> {
         };
         let usable = size.saturating_sub(self.tail);
         if start >= usable {
-            return Err(DiskError::Beyond {
-                what: partition.to_string(),
+            return Err(DiskError::NothingLeft {
+                partition,
                 start,
-                end: start + 1,
                 size: usable,
             });
         }
@@ -294,7 +297,7 @@ impl<'a> Frame<'a> {
             self.check_reach(&partitions)?;
         }
         if self.tail > 0 {
-            regions.push(Region::new("the backup of the table", usable..size));
+            regions.push(Region::fixed("the backup of the table", usable..size));
         }
         Ok(Placed {
             size,
@@ -308,7 +311,7 @@ impl<'a> Frame<'a> {
     fn regions(&self, partitions: &[Range<u64>]) -> Result<Vec<Region>, DiskError> {
         let mut regions = Vec::new();
         if self.head > 0 {
-            regions.push(Region::new("the partition table", 0..self.head));
+            regions.push(Region::fixed("the partition table", 0..self.head));
         }
         for (index, bytes) in partitions.iter().enumerate() {
             regions.push(Region {
@@ -327,7 +330,7 @@ impl<'a> Frame<'a> {
         }
         if let Some(grub) = &self.disk.grub {
             let gap = grub::gap(self.disk, grub)?;
-            regions.extend(gap.map(|bytes| Region::new("GRUB's core image", bytes)));
+            regions.extend(gap.map(|bytes| Region::fixed("GRUB's core image", bytes)));
         }
         Ok(regions)
     }
@@ -384,14 +387,26 @@ pub struct Region {
     pub partition: Option<usize>,
     /// Bytes from the start of the disk.
     pub bytes: Range<u64>,
+    /// Whether its place follows from the kind of disk.
+    is_fixed: bool,
 }
 
 impl Region {
-    fn new(what: impl Into<String>, bytes: Range<u64>) -> Self {
+    /// What nobody can move.
+    fn fixed(what: &str, bytes: Range<u64>) -> Self {
+        Self {
+            is_fixed: true,
+            ..Self::new(what, bytes)
+        }
+    }
+
+    /// What no partition is.
+    pub(crate) fn new(what: impl Into<String>, bytes: Range<u64>) -> Self {
         Self {
             what: what.into(),
             partition: None,
             bytes,
+            is_fixed: false,
         }
     }
 
@@ -411,6 +426,11 @@ impl Region {
             second: later.what.clone(),
             start: later.bytes.start,
             end: later.bytes.end,
+            remedy: match (self.is_fixed, later.is_fixed) {
+                (true, _) => format!("let it start at byte {} or behind", self.bytes.end),
+                (false, true) => format!("move {} behind byte {}", self.what, later.bytes.end),
+                (false, false) => "move one of them".into(),
+            },
         }
     }
 }

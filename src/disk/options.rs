@@ -273,6 +273,17 @@ pub enum PartitionType {
     Gpt(Guid),
 }
 
+impl fmt::Display for PartitionType {
+    /// As an attribute says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(named) => f.write_str(named.name),
+            Self::Mbr(number) => write!(f, "{number:#04x}"),
+            Self::Gpt(Guid(guid)) => write!(f, "{guid}"),
+        }
+    }
+}
+
 /// A type that both kinds of table may have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NamedType {

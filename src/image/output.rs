@@ -54,7 +54,7 @@ pub enum OutputError {
         path: PathBuf,
     },
     /// A path that names no file in a directory.
-    #[error("{} is no path of a file", path.display())]
+    #[error("the output {} names no file; give the path of one, in a directory that is there", path.display())]
     NoFile {
         /// Where the output should go.
         path: PathBuf,

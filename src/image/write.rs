@@ -12,6 +12,7 @@ use super::Pieces;
 use super::batch::{BATCH_BYTES, Batch, Order, Stretch, stretches};
 use super::outlet::{Filled, Gate, Outlet};
 use super::share::{can_share, share};
+use crate::error::limit_to_raise;
 use crate::job::{Job, Stopped};
 use crate::source::{ReadError, Reader, Watch};
 
@@ -22,7 +23,7 @@ pub enum WriteError {
     #[error(transparent)]
     Source(#[from] ReadError),
     /// The image's own file refused.
-    #[error("cannot write the image at byte {offset}")]
+    #[error("cannot write the image at byte {offset}{}", limit_to_raise(source))]
     Write {
         /// Bytes from the start of the image.
         offset: u64,
@@ -30,7 +31,10 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The file cannot be as long as the image.
-    #[error("cannot let the image's file have its {size} bytes")]
+    #[error(
+        "the image's file cannot have its {size} bytes{}",
+        limit_to_raise(source)
+    )]
     Size {
         /// Bytes of the image.
         size: u64,

@@ -105,6 +105,32 @@ pub enum ContainerFault {
         /// What is allowed.
         expected: &'static str,
     },
+    /// What it compressed is not what it says.
+    #[error(
+        "it is damaged: the compressed cluster at byte {start} of this {container} image does not unpack to {bytes} bytes"
+    )]
+    Cluster {
+        /// The container's name.
+        container: &'static str,
+        /// Where the cluster begins in the file.
+        start: u64,
+        /// Bytes of a cluster.
+        bytes: u64,
+    },
+    /// A structure whose bytes have another sum than it says.
+    #[error(
+        "it is damaged: {what} of this {container} image is {found}, and its bytes have {expected}"
+    )]
+    Sum {
+        /// The container's name.
+        container: &'static str,
+        /// The field with the sum.
+        what: &'static str,
+        /// What it says.
+        found: u32,
+        /// The sum of the bytes.
+        expected: u32,
+    },
     /// It uses what is not read here.
     #[error(
         "it is a {container} image with {feature}, which is not read here; `qemu-img convert -O raw` makes one without"

@@ -104,7 +104,7 @@ pub enum InspectFault {
         there: Vec<String>,
     },
     /// A filesystem that is not read here.
-    #[error("{place} holds {}, which is not read here; ext4 and FAT are", name.unwrap_or("nothing that is known"))]
+    #[error("{place} holds {}, and only ext4 and FAT are read here; choose another partition", name.unwrap_or("nothing that is known"))]
     NotRead {
         /// Where.
         place: Place,

@@ -327,9 +327,14 @@ impl FatFiles {
 
 impl From<Error> for FilesystemFault {
     fn from(error: Error) -> Self {
-        Self::Fat {
-            reason: error.to_string(),
-        }
+        let reason = match error {
+            // The crate's errors of this kind hold nothing that a user knows.
+            Error::Io(_) | Error::IoContext { .. } => {
+                "the bytes of a file or directory are not where it says".into()
+            }
+            error => error.to_string(),
+        };
+        Self::Fat { reason }
     }
 }
 

@@ -7,7 +7,7 @@ use ext4_view::{Ext4Error, FileType, Metadata};
 use hadris_fat::sync::FileEntry;
 
 use super::disk::Volume;
-use super::ext4::{Ext4Files, Ext4Volume, NamedFile};
+use super::ext4::{DirectoryFault, Ext4Files, Ext4Volume, NamedFile};
 use super::fat::{FatFiles, FatNode};
 use super::filesystem::{Filesystem, FilesystemFault};
 use super::show::Escaped;
@@ -90,6 +90,22 @@ pub enum FilesFault {
         path: String,
         /// The reader's reason.
         source: Ext4Error,
+    },
+    /// A directory in which no name is looked for.
+    #[error("the directory {path} is damaged; `e2fsck -f` mends it")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// What is wrong.
+        source: DirectoryFault,
+    },
+    /// Something in a FAT filesystem cannot be read.
+    #[error("cannot read {path}")]
+    Fat {
+        /// The path.
+        path: String,
+        /// The reason.
+        source: FilesystemFault,
     },
     /// A content could not be read to its end.
     #[error("cannot read the content of {path}")]
@@ -276,7 +292,8 @@ fn names(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 fn list_fat(files: &FatFiles, path: &[u8]) -> Result<Vec<Entry>, FilesFault> {
     Ok(match fat_node(files, path)? {
-        FatNode::Directory(directory) => FatFiles::entries(&directory)?
+        FatNode::Directory(directory) => FatFiles::entries(&directory)
+            .map_err(|fault| FilesFault::from(fault).of_fat(path))?
             .iter()
             .map(fat_entry)
             .collect(),
@@ -304,9 +321,11 @@ fn copy_fat(files: &FatFiles, path: &[u8], to: &mut dyn Write) -> Result<(), Fil
             path: readable(path),
             kind: EntryKind::Directory.name(),
         }),
-        FatNode::File(file) => files.read(&file, |bytes| {
-            to.write_all(bytes).map_err(FilesFault::Write)
-        }),
+        FatNode::File(file) => files
+            .read(&file, |bytes| {
+                to.write_all(bytes).map_err(FilesFault::Write)
+            })
+            .map_err(|fault| fault.of_fat(path)),
     }
 }
 
@@ -322,7 +341,30 @@ fn fat_node<'a>(files: &'a FatFiles, path: &[u8]) -> Result<FatNode<'a>, FilesFa
             below.push(str::from_utf8(name).map_err(|_| missing())?);
         }
     }
-    files.node(&below)?.ok_or_else(missing)
+    let node = files.node(&below);
+    node.map_err(|fault| FilesFault::from(fault).of_fat(path))?
+        .ok_or_else(missing)
+}
+
+/// What is wrong with a directory, where that is why it was not read.
+fn directory_fault(error: &Ext4Error) -> Option<DirectoryFault> {
+    let Ext4Error::Io(reason) = error else {
+        return None;
+    };
+    reason.downcast_ref().cloned()
+}
+
+impl FilesFault {
+    /// The same, with the path whose reading it is of.
+    fn of_fat(self, path: &[u8]) -> Self {
+        match self {
+            Self::Filesystem(source) => Self::Fat {
+                path: readable(path),
+                source,
+            },
+            fault => fault,
+        }
+    }
 }
 
 /// A path for a message.
@@ -337,7 +379,10 @@ fn read_error(path: &[u8]) -> impl FnOnce(Ext4Error) -> FilesFault {
             Ext4Error::NotFound | Ext4Error::NotADirectory | Ext4Error::MalformedPath => {
                 FilesFault::NotFound { path }
             }
-            source => FilesFault::Read { path, source },
+            source => match directory_fault(&source) {
+                Some(source) => FilesFault::Directory { path, source },
+                None => FilesFault::Read { path, source },
+            },
         }
     }
 }

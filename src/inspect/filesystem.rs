@@ -38,7 +38,7 @@ pub enum FilesystemFault {
         size: u64,
     },
     /// A field has a value that it cannot have.
-    #[error("the {filesystem} filesystem is damaged: {field} is {value}")]
+    #[error("the {filesystem} filesystem is damaged; `e2fsck -f` mends it: {field} is {value}")]
     Field {
         /// The filesystem's name.
         filesystem: &'static str,
@@ -51,10 +51,10 @@ pub enum FilesystemFault {
     #[error("the ext4 filesystem is damaged; `e2fsck -f` mends it")]
     Maps(#[from] MapFault),
     /// The reader of ext4 stumbled.
-    #[error("the ext4 filesystem cannot be read")]
+    #[error("the ext4 filesystem cannot be read; `e2fsck -f` mends it")]
     Ext4(#[source] Ext4Error),
     /// The reader of FAT stumbled.
-    #[error("the FAT filesystem cannot be read: {reason}")]
+    #[error("the FAT filesystem cannot be read; `fsck.fat -n` says what is damaged: {reason}")]
     Fat {
         /// The reader's reason.
         reason: String,

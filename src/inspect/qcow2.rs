@@ -12,11 +12,12 @@ use flate2::{Decompress, FlushDecompress};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::container::{Container, ContainerFault, check_end, check_field, read};
-use super::disk::Disk;
+use super::disk::{Disk, in_memory};
 use super::format::Qcow2Header;
 use crate::job::Job;
 
 const NAME: &str = "qcow2";
+const WHOLE_CLUSTERS: &str = "a multiple of a cluster's bytes";
 
 /// `cluster_bits` that QEMU takes.
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
@@ -173,7 +174,7 @@ impl Qcow2 {
                     entry & OFFSET
                 };
                 // The last of them need not be whole.
-                check_end(NAME, "a cluster", start, 1, self.length)?;
+                check_end(NAME, "the first byte of a cluster", start, 1, self.length)?;
             }
         }
         Ok(has_compressed)
@@ -182,7 +183,7 @@ impl Qcow2 {
     /// Refuses `what`, a cluster of the file, unless it is all there.
     fn check_cluster(&self, what: &'static str, offset: u64) -> Result<(), ContainerFault> {
         let aligned = offset.is_multiple_of(self.cluster_bytes());
-        check_field(NAME, what, offset, aligned, "the start of a cluster")?;
+        check_field(NAME, what, offset, aligned, WHOLE_CLUSTERS)?;
         check_end(NAME, what, offset, self.cluster_bytes(), self.length)
     }
 
@@ -240,7 +241,13 @@ impl Qcow2 {
             return Ok(Cluster::Zero);
         }
         let aligned = start.is_multiple_of(self.cluster_bytes());
-        check_field(NAME, "a cluster", start, aligned, "the start of a cluster")?;
+        check_field(
+            NAME,
+            "the place of a cluster",
+            start,
+            aligned,
+            WHOLE_CLUSTERS,
+        )?;
         Ok(Cluster::Plain(start))
     }
 
@@ -259,17 +266,22 @@ impl Qcow2 {
         if let Some((_, known)) = cache().iter().find(|(place, _)| *place == start) {
             return Ok(known.clone());
         }
-        check_end(NAME, "a compressed cluster", start, 1, self.length)?;
+        check_end(
+            NAME,
+            "the first byte of a compressed cluster",
+            start,
+            1,
+            self.length,
+        )?;
         // The last sector of the file need not be whole.
         let length = length.min(self.length - start);
         let mut packed = vec![0; in_memory(length)];
         read(&self.file, &mut packed, start)?;
         let unpacked =
-            inflate(&packed, in_memory(self.cluster_bytes())).ok_or(ContainerFault::Field {
+            inflate(&packed, in_memory(self.cluster_bytes())).ok_or(ContainerFault::Cluster {
                 container: NAME,
-                field: "a compressed cluster",
-                value: start,
-                expected: "deflate of as many bytes as a cluster has",
+                start,
+                bytes: self.cluster_bytes(),
             })?;
         let mut cache = cache();
         cache.push_front((start, unpacked.clone()));
@@ -286,9 +298,4 @@ fn inflate(packed: &[u8], length: usize) -> Option<Arc<[u8]>> {
         .decompress(packed, &mut unpacked, FlushDecompress::Finish)
         .ok()?;
     (inflate.total_out() == length as u64).then(|| unpacked.into())
-}
-
-/// A number that was checked to be small.
-fn in_memory(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -158,7 +158,15 @@ fn check_sum(
 ) -> Result<(), ContainerFault> {
     let sum = |bytes: &[u8]| bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
     let expected = !(sum(structure.as_bytes()) - sum(found.as_bytes()));
-    check_field(NAME, what, found, found == expected, "another sum")
+    if found == expected {
+        return Ok(());
+    }
+    Err(ContainerFault::Sum {
+        container: NAME,
+        what,
+        found,
+        expected,
+    })
 }
 
 fn field(field: &'static str, value: impl Into<u64>, expected: &'static str) -> ContainerFault {

@@ -651,3 +651,29 @@ fn a_report_has_an_output_of_its_own_and_knows_what_was_asked_for() {
     derivation["nix2image"]["report"] = json!(false);
     assert_eq!(parse(&derivation).unwrap().report, None);
 }
+
+/// Requests as the Nix functions of old wrote them. Their files are never edited: an attribute that
+/// goes, or means something else, wants another `version`.
+mod version_1 {
+    use super::*;
+
+    fn read(text: &str) -> Spec {
+        let attrs = Attrs::parse(text.as_bytes(), Path::new(".attrs.json")).unwrap();
+        Spec::new(attrs, NOW).unwrap()
+    }
+
+    #[test]
+    fn every_attribute_is_taken() {
+        let spec = read(include_str!("version-1/every.json"));
+        assert!(spec.verify && spec.deduplicate);
+    }
+
+    #[test]
+    fn defaults_are_what_they_were() {
+        let defaults = read(include_str!("version-1/defaults.json"));
+        let out = defaults.output.path.clone();
+        let nothing = json!({ "outputs": { "out": out }, "nix2image": { "version": 1 } });
+        let nothing = parse(&nothing).unwrap();
+        assert_eq!(format!("{nothing:?}"), format!("{defaults:?}"));
+    }
+}

@@ -126,7 +126,7 @@ pub enum ExportError {
     #[error("interrupted")]
     Interrupted,
     /// It is not what `nix-store --export` writes.
-    #[error("{}{} is not what nix-store --export writes", path.display(), if *unpacked { ", unpacked," } else { "" })]
+    #[error("{}{} is not what nix-store --export writes; write it anew", path.display(), if *unpacked { ", unpacked," } else { "" })]
     Broken {
         /// The export.
         path: PathBuf,

@@ -31,10 +31,10 @@ pub(super) struct Region {
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The bytes could not be had.
-    #[error("it cannot be unpacked")]
+    #[error("it is damaged; copy the path into the cache anew")]
     Unpack(#[source] io::Error),
     /// They are fewer or more than was said.
-    #[error("it unpacks to {} bytes, not to {expected}", if *longer { format!("more than {found}") } else { found.to_string() })]
+    #[error("it unpacks to {} bytes, and its NarSize is {expected}; copy the path into the cache anew", if *longer { format!("more than {found}") } else { found.to_string() })]
     Length {
         /// Bytes that were promised.
         expected: u64,
@@ -45,7 +45,7 @@ pub enum SpoolError {
     },
     /// The spool refused.
     #[error(
-        "what it unpacks to cannot be kept at byte {offset} of a temporary file; unpacked, all of the closure must have room there"
+        "byte {offset} of a temporary file cannot be written; set TMPDIR to a directory with room for all of the closure, unpacked"
     )]
     Write {
         /// Bytes from the start of the spool.

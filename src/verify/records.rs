@@ -192,9 +192,15 @@ fn registration(
 impl From<DatabaseError> for RecordsError {
     /// Who reads of it knows nothing of the copy.
     fn from(error: DatabaseError) -> Self {
+        let mut source = error.fault;
+        if let DatabaseFault::Version { path, .. } | DatabaseFault::VersionFile { path, .. } =
+            &mut source
+        {
+            *path = Path::new(DATABASE_DIRECTORY).join(SCHEMA_VERSION_NAME);
+        }
         Self::Database {
             action: error.action,
-            source: error.fault,
+            source,
         }
     }
 }

@@ -133,7 +133,9 @@ fn of_filesystems_without_a_store_one_has_to_be_chosen() {
     let mut command = nix2image("inspect", &two.out());
     let line = refusal(command.args(["ls", "--partition", "3", "/"]), 2);
     assert!(
-        line.ends_with("partition 3 holds swap, which is not read here; ext4 and FAT are"),
+        line.ends_with(
+            "partition 3 holds swap, and only ext4 and FAT are read here; choose another partition"
+        ),
         "{line}"
     );
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Where volumes stand, and what cannot stand.
 
 use super::*;
-use crate::disk::{Attributes, Grub, GrubError, MbrId, PartitionName, Raw};
+use crate::disk::{Attributes, Grub, MbrId, PartitionName, Raw};
 use crate::source::Source;
 
 const MIB: u64 = 1 << 20;
@@ -115,7 +115,7 @@ fn what_overlaps_is_refused_with_both_names() {
     let message = error(&gpt(vec![low.clone()]));
     assert_eq!(
         message,
-        "partition 1 (\"low\") stands at bytes 512 to 1049088 and overlaps the partition table, which ends at 17408; move one of them"
+        "partition 1 (\"low\") stands at bytes 512 to 1049088 and overlaps the partition table, which ends at 17408; let it start at byte 17408 or behind"
     );
     assert!(lay_out_with(&mbr(vec![low.clone()]), 0).is_ok());
 
@@ -143,7 +143,10 @@ fn what_lies_beyond_the_disk_is_refused() {
     );
     disk.partitions[0].size = Size::Rest;
     disk.size = Some(MIB);
-    assert!(error(&disk).contains("beyond the end of the disk at 1031680"));
+    assert_eq!(
+        error(&disk),
+        "partition 1 (\"a\") takes the rest of the disk, and none is left: it would start at byte 1048576, and the disk has room up to 1031680; make the disk larger"
+    );
     disk.size = None;
     assert!(error(&disk).contains("takes the rest of the disk"));
 }
@@ -212,9 +215,15 @@ fn an_mbr_counts_to_two_tebibytes() {
     assert!(lay_out_with(&gpt(vec![at(MIB, limit + 512)]), 0).is_ok());
     let half = 1 << 62;
     let message = error(&gpt(vec![at(half, half)]));
-    assert_eq!(message, "partition 1 would end beyond 8 EiB");
+    assert_eq!(
+        message,
+        "partition 1 would end beyond 8 EiB, where no file does; make it smaller"
+    );
     let message = error(&gpt(vec![at(half, half - 512)]));
-    assert_eq!(message, "the disk would end beyond 8 EiB");
+    assert_eq!(
+        message,
+        "the disk would end beyond 8 EiB, where no file does; make it smaller"
+    );
 }
 
 fn grub(core_bytes: usize) -> Grub {
@@ -286,14 +295,16 @@ fn grub_needs_room() {
 #[test]
 fn what_is_no_grub_is_refused() {
     let boot = |bytes: &[u8]| Grub::new(bytes, vec![0; 1024]).unwrap_err().to_string();
-    assert!(boot(&[0; 511]).contains("it has not 512 bytes"));
+    assert!(boot(&[0; 511]).contains("it has 511 bytes, expected 512"));
     assert!(boot(&[0; 512]).contains("it does not end with 55 aa"));
     let mut sector = [0; 512];
     sector[510..].copy_from_slice(&[0x55, 0xaa]);
     assert!(boot(&sector).contains("no jump at byte 0x66"));
     sector[0x66] = 0xeb;
-    for length in [0, 512] {
-        let error = Grub::new(&sector, vec![0; length]).unwrap_err();
-        assert!(matches!(error, GrubError::Core { .. }), "{length}");
+    for length in [0, 512, (65_536 << 9) + 1] {
+        let error = Grub::new(&sector, vec![0; length]).unwrap_err().to_string();
+        let expected = format!("it has {length} bytes, expected 513 to 33554432");
+        assert!(error.ends_with(&expected), "{error}");
     }
+    assert!(Grub::new(&sector, vec![0; 65_536 << 9]).is_ok());
 }

@@ -30,8 +30,14 @@ pub(super) fn members(
     interrupt: &AtomicBool,
 ) -> Result<Vec<Member>, CacheError> {
     let unpacked = narinfos.iter().map(unpacked_size);
-    let regions = Region::in_a_row(unpacked).ok_or_else(|| CacheError::TooLarge {
-        cache: cache.into(),
+    let regions = Region::in_a_row(unpacked).ok_or_else(|| {
+        let largest = narinfos.iter().max_by_key(|narinfo| unpacked_size(narinfo));
+        let largest = largest.expect("nothing has room");
+        CacheError::TooLarge {
+            cache: cache.into(),
+            largest: largest.path.clone(),
+            size: largest.nar.size,
+        }
     })?;
     let spool = Spool::new(spool_directory, cache).map_err(|source| CacheError::Spool {
         cache: cache.into(),
@@ -87,8 +93,9 @@ impl NarFile<'_> {
         mtime: Timestamp,
         interrupt: &AtomicBool,
     ) -> Result<Tree, CacheError> {
-        let (file, length) = open(&self.file).map_err(|source| CacheError::Read {
-            path: self.file.clone(),
+        let (file, length) = open(&self.file).map_err(|source| CacheError::NarFile {
+            path: self.narinfo.path.clone(),
+            file: self.file.clone(),
             source,
         })?;
         if let Some(size) = self.narinfo.file_size {

@@ -19,6 +19,16 @@ pub enum CacheError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The file with a NAR cannot be opened.
+    #[error("cannot read {}, the NAR of {path}; copy the path into the cache anew", file.display())]
+    NarFile {
+        /// The store path.
+        path: StorePath,
+        /// The file with its NAR.
+        file: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// It is of another store.
     #[error("{} says that the cache is of the store {found}, and not of {STORE_DIRECTORY}; its paths cannot stand elsewhere", file.display())]
     StoreDirectory {
@@ -61,15 +71,19 @@ pub enum CacheError {
     },
     /// Together the NARs are larger than a file can be.
     #[error(
-        "{}, unpacked, has more bytes than a file can hold; a NarSize of its narinfos must be wrong",
+        "{}, unpacked, has more bytes than a file can hold; the largest NarSize is {size}, of {largest}: copy that path into the cache anew",
         cache.display()
     )]
     TooLarge {
         /// The cache.
         cache: PathBuf,
+        /// The path whose NAR is the largest, as its narinfo says.
+        largest: StorePath,
+        /// Bytes of that.
+        size: u64,
     },
     /// A temporary file cannot be made.
-    #[error("cannot make a temporary file to unpack {} into", cache.display())]
+    #[error("cannot make a temporary file to unpack {} into; TMPDIR says where it would be", cache.display())]
     Spool {
         /// The cache.
         cache: PathBuf,

@@ -296,7 +296,7 @@ fn a_file_that_is_not_what_its_narinfo_says_is_refused() {
         fs::remove_file(cache.join("nar/a.nar")).unwrap();
         let error = cache.read("a").unwrap_err();
         assert!(
-            matches!(&error, CacheError::Read { path, .. } if path.ends_with("nar/a.nar")),
+            matches!(&error, CacheError::NarFile { file, .. } if file.ends_with("nar/a.nar")),
             "{error}"
         );
     }
@@ -318,7 +318,7 @@ fn a_nar_of_another_size_than_its_narinfo_says_is_refused() {
             assert_eq!(
                 cache.error("a"),
                 format!(
-                    "cannot unpack CACHE/nar/a.nar, which is the NAR of {}: it unpacks to {found} bytes, not to {claimed}",
+                    "cannot unpack CACHE/nar/a.nar, which is the NAR of {}: it unpacks to {found} bytes, and its NarSize is {claimed}; copy the path into the cache anew",
                     path('a')
                 )
             );
@@ -423,7 +423,10 @@ fn what_is_no_regular_file_is_refused_without_waiting() {
     fs::create_dir(cache.join("nar/a.nar")).unwrap();
     assert_eq!(
         cache.error("a"),
-        "cannot read CACHE/nar/a.nar: it is no regular file"
+        format!(
+            "cannot read CACHE/nar/a.nar, the NAR of {}; copy the path into the cache anew: it is no regular file",
+            path('a')
+        )
     );
     fs::remove_dir(cache.join("nar/a.nar")).unwrap();
     let mkfifo = |path: &Path| {

@@ -282,7 +282,7 @@ fn what_was_unpacked_is_said_in_the_message() {
         assert_eq!(
             error.to_string(),
             format!(
-                "{}{middle}is not what nix-store --export writes",
+                "{}{middle}is not what nix-store --export writes; write it anew",
                 file.display()
             )
         );

@@ -82,6 +82,23 @@ fn every_example_is_a_package_and_is_built() {
 }
 
 #[test]
+fn the_package_has_manual_pages_and_completions() {
+    let desk = Desk::new();
+    let mut build = desk.command("nix");
+    run(build.args(["build", "--no-write-lock-file", "nix2image#nix2image"]));
+    let package = desk.work().join("result");
+    for path in [
+        "bin/nix2image",
+        "share/man/man1/nix2image.1",
+        "share/bash-completion/completions/nix2image",
+        "share/fish/vendor_completions.d/nix2image.fish",
+        "share/zsh/site-functions/_nix2image",
+    ] {
+        assert!(package.join(path).is_file(), "{path}");
+    }
+}
+
+#[test]
 fn a_root_that_an_example_laid_is_a_root() {
     let desk = Desk::new();
     let mut build = desk.command("nix");

@@ -82,9 +82,10 @@ fn text_graphs() -> Subject {
     .case("It was cut behind a path", |stage| {
         text_graph(stage, format!("{}\n", hello()))
     })
-    .case("It was cut within a line", |stage| {
-        text_graph(stage, hello())
-    })
+    .case(
+        "It was cut within a line: its last newline is missing",
+        |stage| text_graph(stage, hello()),
+    )
     .case("A path is there twice", |stage| {
         text_graph(stage, format!("{0}\n\n0\n{0}\n\n0\n", hello()))
     })

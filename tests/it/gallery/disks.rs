@@ -125,7 +125,7 @@ fn places() -> Subject {
     };
     Subject::new(
         "Where partitions stand",
-        "Numbers are bytes from the start of the disk. Nothing is written before all have a place.",
+        "Numbers are bytes from the start of the disk. Partitions count from 1, as they do in the table:\n`partition 1` is `disk.partitions[0]`. Nothing is written before all have a place.",
     )
     .images([
         (

@@ -349,8 +349,17 @@ fn filesystems() -> Subject {
         .case("A directory that is larger than its filesystem", |stage| {
             ext4(stage);
             debugfs(stage, "set_inode_field /files size 0x100000000\n");
-            stage.run("inspect /mnt/image ls /")
+            stage.run("inspect /mnt/image ls /files")
         })
+        .case(
+            "A file with more bytes than its map of blocks leads to",
+            |stage| {
+                ext4(stage);
+                let size = "set_inode_field /files size 0x100000000000000";
+                debugfs(stage, &format!("set_inode_field /files flags 0\n{size}\n"));
+                stage.run("inspect /mnt/image ls /")
+            },
+        )
         .case("An index that is larger than its block", |stage| {
             let files = stage.directory(&Stage::path("files"));
             for number in 0..200 {

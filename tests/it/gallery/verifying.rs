@@ -166,6 +166,14 @@ fn records() -> Subject {
         verify(stage)
     })
     .case("A database without a table", database("drop table Refs"))
+    .case("A database that has no end", {
+        // Each path is looked for among all, for there is no index.
+        database(
+            "with recursive n(x) as (select 1 union all select x + 1 from n where x < 20000) \
+             insert into ValidPaths select x, '/nix/store/' || printf('%032d', x) || '-a', \
+             'sha256:0000000000000000000000000000000000000000000000000000', 1, null from n",
+        )
+    })
     .case("A path that is in the database twice", {
         database(
             "insert into ValidPaths (path, hash, narSize) values \

@@ -78,6 +78,7 @@ let
           real "${arguments.pname}-${arguments.version}" ''
             mkdir -p "$out/bin"
             cp ${machine + "/nix2image"} "$out/bin/nix2image"
+            ${arguments.postInstall}
           ''
           // {
             inherit (arguments) meta postInstall src;

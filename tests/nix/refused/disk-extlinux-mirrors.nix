@@ -1,4 +1,4 @@
-# error: nix2image: makeDiskImage: boot.loader.generic-extlinux-compatible.mirroredBoots names more than one place, and the image has one; or set installBootLoader = false and install one yourself
+# error: nix2image: makeDiskImage: boot.loader.generic-extlinux-compatible.mirroredBoots names more than one place, and the image has one; leave it out, or set installBootLoader = false and install one yourself
 (import ../../../nix {
   builder = ./disk-extlinux-mirrors.nix;
   system = "x86_64-linux";

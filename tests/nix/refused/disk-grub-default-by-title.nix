@@ -1,4 +1,4 @@
-# error: nix2image: makeDiskImage: boot.loader.grub.default is "saved", and only the number of an entry is written here; or set installBootLoader = false and install one yourself
+# error: nix2image: makeDiskImage: boot.loader.grub.default is "saved", and only the number of an entry is written here; give a number, or set installBootLoader = false and install one yourself
 (import ../../../nix {
   builder = ./disk-grub-default-by-title.nix;
   system = "x86_64-linux";

@@ -1,4 +1,4 @@
-# error: nix2image: makeDiskImage: boot.loader.grub.forcei686 is not done here; or set installBootLoader = false and install one yourself
+# error: nix2image: makeDiskImage: boot.loader.grub.forcei686 is not done here; set it to false, or set installBootLoader = false and install one yourself
 (import ../../../nix {
   builder = ./disk-grub-i686.nix;
   system = "x86_64-linux";

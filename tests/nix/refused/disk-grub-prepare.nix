@@ -1,4 +1,4 @@
-# error: nix2image: makeDiskImage: boot.loader.grub.extraPrepareConfig is to run where GRUB is installed, and nothing is run here; or set installBootLoader = false and install one yourself
+# error: nix2image: makeDiskImage: boot.loader.grub.extraPrepareConfig is to run where GRUB is installed, and nothing is run here; leave it out, or set installBootLoader = false and install one yourself
 (import ../../../nix {
   builder = ./disk-grub-prepare.nix;
   system = "x86_64-linux";

@@ -1,4 +1,4 @@
-# error: nix2image: makeDiskImage: boot.loader.grub.storePath is /store, and the kernels are in /nix/store of the root filesystem; or set installBootLoader = false and install one yourself
+# error: nix2image: makeDiskImage: boot.loader.grub.storePath is /store, and the kernels are in /nix/store of the root filesystem; leave it at that, or set installBootLoader = false and install one yourself
 (import ../../../nix {
   builder = ./disk-grub-store-path.nix;
   system = "x86_64-linux";

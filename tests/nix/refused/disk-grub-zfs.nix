@@ -1,4 +1,4 @@
-# error: nix2image: makeDiskImage: boot.loader.grub.zfsSupport and trustedBoot want another GRUB than is installed here; or set installBootLoader = false and install one yourself
+# error: nix2image: makeDiskImage: boot.loader.grub.zfsSupport and trustedBoot want another GRUB than is installed here; set them to false, or set installBootLoader = false and install one yourself
 (import ../../../nix {
   builder = ./disk-grub-zfs.nix;
   system = "x86_64-linux";

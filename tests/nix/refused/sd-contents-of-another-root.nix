@@ -1,4 +1,4 @@
-# error: nix2image: makeSdImage: contents says nothing to a root filesystem that rootFilesystemImage gives
+# error: nix2image: makeSdImage: contents is not used, for rootFilesystemImage gives the root filesystem; leave out one of the two
 (import ../../../nix {
   builder = ./sd-contents-of-another-root.nix;
   system = "x86_64-linux";

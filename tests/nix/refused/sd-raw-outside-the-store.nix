@@ -1,4 +1,4 @@
-# error: nix2image: makeSdImage: disk.raw[0].source is "/tmp/spl.bin", which is not in the store
+# error: nix2image: makeSdImage: raw[0].source is "/tmp/spl.bin", which is not in the store, so the sandbox would not hold it; give a path (without quotes) or a derivation
 (import ../../../nix {
   builder = ./sd-raw-outside-the-store.nix;
   system = "x86_64-linux";
