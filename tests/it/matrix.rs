@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::support::built::{digest, expression};
+use crate::support::command::run;
 use crate::support::env;
 use crate::support::host_filesystem::HOST_FILESYSTEMS;
 use crate::support::nix::Nix;
@@ -58,6 +59,12 @@ fn every_nix_on_every_host_filesystem_makes_the_same_images() {
                 });
             }
         }
+    }
+    for nix in &nixes {
+        println!(
+            "{nix:?}: {}",
+            run(nix.command("nix").arg("--version")).trim()
+        );
     }
     for (image, (digest, _)) in &digests.0 {
         println!("{image:34} {digest}");

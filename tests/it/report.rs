@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::support::built::expression;
 use crate::support::command::{run, run_to_failure};
 use crate::support::direct::Direct;
+use crate::support::documented::names_all_fields;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::image::{number, superblock};
 use crate::support::mount::Mounted;
@@ -99,7 +100,10 @@ impl Store {
 
 #[track_caller]
 fn report(directory: &Path) -> Value {
-    serde_json::from_slice(&fs::read(directory.join("report.json")).unwrap()).unwrap()
+    let report = fs::read(directory.join("report.json")).unwrap();
+    let report = serde_json::from_slice(&report).unwrap();
+    names_all_fields("docs/report.md", &report);
+    report
 }
 
 #[track_caller]
@@ -308,9 +312,9 @@ fn the_image_is_the_same_with_a_report_and_without() {
     run(Command::new("cmp").arg(with.out()).arg(without.out()));
 }
 
-#[test]
-fn the_parts_of_a_disk_add_up() {
-    let store = Store::new();
+/// A disk with a FAT, a volume made elsewhere, the root, a partition without a volume, a file outside
+/// of them, and gaps.
+pub(crate) fn disk() -> Value {
     let in_store = |name: &str| format!("{}/{name}", Store::store_path("tool"));
     let fat = json!({
         "type": "esp", "size": 40 << 20, "content": { "fat": {
@@ -328,7 +332,13 @@ fn the_parts_of_a_disk_add_up() {
         ],
         "raw": [{ "source": in_store("bin/tool"), "offset": 50 << 20 }],
     });
-    let direct = store.reported(json!({ "kind": "disk", "disk": disk }), 2);
+    json!({ "kind": "disk", "disk": disk })
+}
+
+#[test]
+fn the_parts_of_a_disk_add_up() {
+    let store = Store::new();
+    let direct = store.reported(disk(), 2);
     let report = report(&direct.report());
     adds_up(&report);
     let parts = report["parts"].as_array().unwrap();

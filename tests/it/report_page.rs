@@ -1,22 +1,37 @@
 //! The page of a report in a browser: it draws, zooms, searches and tells why, without a
 //! network, in the dark, and on a phone.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
-use crate::report::Store;
+use crate::report::{Store, disk};
 use crate::support::browser::Browser;
+use crate::support::command::run;
+use crate::support::direct::{Direct, FakeStore};
+use crate::support::nix::PathInfo;
+use crate::support::temporary;
 
 /// The page of a report, open in a browser.
 struct Page {
     browser: Browser,
     /// Of the image.
-    _direct: crate::support::direct::Direct,
+    _direct: Direct,
 }
 
 impl Page {
     #[track_caller]
     fn open(width: u32, scheme: &str) -> Self {
-        let direct = Store::new().reported(json!({ "root": {} }), 2);
+        Self::of(
+            Store::new().reported(json!({ "root": {} }), 2),
+            width,
+            scheme,
+        )
+    }
+
+    /// That of the report which `direct` made.
+    #[track_caller]
+    fn of(direct: Direct, width: u32, scheme: &str) -> Self {
         let mut browser = Browser::start();
         browser.resize(width, 900);
         browser.prefer(scheme);
@@ -101,6 +116,78 @@ fn the_page_draws_the_image_to_scale() {
     }
     let cells = page.texts(".cell");
     assert!(cells.len() > 8, "{cells:?}");
+    page.was_content();
+}
+
+#[test]
+fn images_of_all_kinds_are_drawn() {
+    for (image, parts) in [
+        (
+            disk(),
+            &["the partition table", "partition 1", "library"][..],
+        ),
+        (
+            json!({ "kind": "tar", "compression": "zstd" }),
+            &["library"],
+        ),
+        (json!({ "container": "qcow2" }), &["library", "Free"]),
+    ] {
+        let mut page = Page::of(Store::new().reported(image, 2), 1200, "light");
+        let labels = page.evaluate(
+            "[...document.querySelectorAll('.cell')].map((one) => one.getAttribute('aria-label'))",
+        );
+        for part in parts {
+            let is_there = |label: &Value| label.as_str().unwrap().contains(part);
+            let labels = labels.as_array().unwrap();
+            assert!(labels.iter().any(is_there), "no {part} in {labels:?}");
+        }
+        page.search("library.so");
+        let found = page.texts("#found");
+        assert!(
+            found[0].starts_with("0 paths and 1 file match, "),
+            "{found:?}"
+        );
+        page.was_content();
+    }
+}
+
+/// More files than are listed, and more store paths.
+#[test]
+fn a_page_of_very_many_files_and_paths_says_what_it_leaves_out() {
+    let store = temporary::directory();
+    let infos: Vec<PathInfo> = (0..10_003)
+        .map(|number| {
+            let path = format!("/nix/store/{number:032}-many");
+            let stands_at = store.path().join(format!("{number:032}-many"));
+            fs::create_dir(&stands_at).unwrap();
+            for file in 0..=2 {
+                fs::write(stands_at.join(format!("file{file}")), [b'x'; 5]).unwrap();
+            }
+            PathInfo {
+                path,
+                ..FakeStore::info()
+            }
+        })
+        .collect();
+    let direct = Direct::new(json!({ "report": true }), &infos);
+    run(&mut direct.builder_with_store(store.path()));
+    let mut page = Page::of(direct, 1200, "light");
+    // Between thousands the page has spaces at which no line ends.
+    let cut = page.texts("#cut p")[0].replace('\u{202f}', "");
+    assert!(cut.starts_with("20000 files are listed here, "), "{cut}");
+    assert!(
+        cut.ends_with("So are store paths beyond the 10000 largest."),
+        "{cut}"
+    );
+    let figures = page.evaluate(
+        "(() => {
+          const figures = JSON.parse(document.getElementById('figures').textContent);
+          const owners = figures.paths.length + figures.others.length;
+          return [figures.pathsBeyond, figures.files.every(([owner]) => owner < owners)];
+        })()",
+    );
+    // Three files and a directory in each of three paths.
+    assert_eq!(figures, json!([3 * 4 * 4096, true]));
     page.was_content();
 }
 

@@ -174,14 +174,17 @@ impl<R: Read + Seek> Entries<R> {
             .seek(SeekFrom::Start(self.position))
             .map_err(ArchiveFault::Read)?;
         let bytes = header.as_mut_bytes();
-        let read = self.from.read_exact(bytes);
+        let is_whole = match self.from.read_exact(bytes) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => false,
+            Err(error) => return Err(ArchiveFault::Read(error)),
+        };
         if self.position == 0 {
             check_beginning(&header)?;
         }
-        read.map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => self.truncated(self.position + BLOCK_SIZE),
-            _ => ArchiveFault::Read(error),
-        })?;
+        if !is_whole {
+            return Err(self.truncated(self.position + BLOCK_SIZE));
+        }
         if header.as_bytes().iter().all(|byte| *byte == 0) {
             return Ok(None);
         }

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use super::command::{describe, output};
+use super::documented::names_all_fields;
 use super::temporary;
 
 /// `nix2image` with a command, and with no environment but a place for temporary files.
@@ -58,6 +59,7 @@ pub(crate) fn json_of(command: &mut Command) -> Value {
 pub(crate) fn json(output: &Output) -> Value {
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["version"], 1);
+    names_all_fields("docs/inspect.md", &json);
     json
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod command;
 pub(crate) mod contained;
 pub(crate) mod direct;
 pub(crate) mod disk;
+pub(crate) mod documented;
 pub(crate) mod env;
 pub(crate) mod facts;
 pub(crate) mod fat;

@@ -5,10 +5,11 @@ use std::slice::from_ref;
 
 use serde_json::{Value, json};
 
-use super::served::{Moment, Node, ServedStore, listed, named};
+use super::served::{LARGE, Moment, Node, ServedStore, listed, named, read};
 use super::{failure, image, stderr, ways};
 use crate::support::command::output;
 use crate::support::direct::Direct;
+use crate::support::sample::noise;
 
 const AGAIN: &str = "; build again when nothing writes to it";
 
@@ -53,6 +54,23 @@ fn a_file_that_has_another_size_when_it_is_copied_is_named() {
 }
 
 #[test]
+fn a_large_file_that_has_another_size_after_a_part_is_named() {
+    for (_, attributes) in ways() {
+        for has in [LARGE / 2 + 1, LARGE + 1] {
+            let node = Some(Node::File(noise(has, 1)));
+            let message = message(attributes.clone(), read("large"), "large", node);
+            let path = named("large");
+            assert_eq!(
+                message,
+                format!(
+                    "{path} changed while the image was built: it had {LARGE} bytes when it was scanned and has {has} now{AGAIN}"
+                )
+            );
+        }
+    }
+}
+
+#[test]
 fn a_file_that_is_no_file_when_it_is_copied_is_named() {
     for (_, attributes) in ways() {
         for (node, is) in [
@@ -81,6 +99,15 @@ fn a_directory_that_becomes_a_symlink_is_not_followed() {
             let message = message(attributes.clone(), moment, "sub", node);
             assert_eq!(message, is_now("sub", "a directory", "a symlink"));
         }
+    }
+}
+
+#[test]
+fn a_store_path_that_becomes_a_symlink_is_not_followed() {
+    for moment in [listed(""), Moment::Opened] {
+        let node = Some(Node::Symlink("outside"));
+        let message = message(json!({}), moment, "", node);
+        assert_eq!(message, is_now("", "a directory", "a symlink"));
     }
 }
 

@@ -49,3 +49,24 @@ fn what_cannot_be_read_is_named() {
         }
     }
 }
+
+#[test]
+fn other_inputs_that_cannot_be_read_are_named() {
+    let large = named("large");
+    for attributes in [
+        json!({ "exports": [large] }),
+        json!({ "textGraphs": [large] }),
+        json!({ "contents": [{ "source": large, "target": "/", "unpack": true }] }),
+        json!({ "contents": [{ "source": large, "target": "/large" }], "ext4": { "sparse": true } }),
+    ] {
+        let store = ServedStore::new();
+        let derivation = Direct::new(attributes.clone(), &[store.info()]);
+        store.fail("large", Operation::ReadBeyond(0));
+        let output = output(&mut derivation.builder_with_store(store.root()));
+        let message = failure(&derivation, &output, 1);
+        assert!(
+            message.contains(&large) && message.ends_with("Input/output error (os error 5)"),
+            "{message} with {attributes}"
+        );
+    }
+}

@@ -51,6 +51,8 @@ pub(super) enum Moment {
     Opened,
     /// This directory has been listed: the scan is under way.
     Listed(PathBuf),
+    /// Some of this file has been read.
+    Read(PathBuf),
 }
 
 /// A store that is mounted; no more when this value goes.
@@ -179,6 +181,11 @@ pub(super) fn listed(directory: &str) -> Moment {
     Moment::Listed(in_store_path(directory))
 }
 
+/// The moment at which some of `file` in the store path has been read.
+pub(super) fn read(file: &str) -> Moment {
+    Moment::Read(in_store_path(file))
+}
+
 /// A path in the store path, as the builder names it.
 pub(super) fn named(path: &str) -> String {
     format!("/nix/store/{}", in_store_path(path).display())
@@ -250,15 +257,17 @@ impl State {
         self.check(&self.at(inode)?.0, Operation::Open)
     }
 
-    fn read(&self, inode: INodeNo, offset: u64, size: u32) -> Result<&[u8], Errno> {
-        let (path, node) = self.at(inode)?;
+    fn read(&mut self, inode: INodeNo, offset: u64, size: u32) -> Result<Vec<u8>, Errno> {
+        let (path, node) = self.at(inode)?.clone();
         let end = offset + u64::from(size);
-        self.check(path, Operation::ReadBeyond(end))?;
+        self.check(&path, Operation::ReadBeyond(end))?;
         let Node::File(content) = node else {
             return Err(Errno::EINVAL);
         };
         let place = |byte: u64| usize::try_from(byte).unwrap().min(content.len());
-        Ok(&content[place(offset)..place(end)])
+        let bytes = content[place(offset)..place(end)].to_vec();
+        self.pass(&Moment::Read(path));
+        Ok(bytes)
     }
 
     fn read_link(&self, inode: INodeNo) -> Result<&'static str, Errno> {
@@ -360,7 +369,7 @@ impl Filesystem for Server {
         reply: ReplyData,
     ) {
         match self.0.lock().unwrap().read(inode, offset, size) {
-            Ok(bytes) => reply.data(bytes),
+            Ok(bytes) => reply.data(&bytes),
             Err(errno) => reply.error(errno),
         }
     }
