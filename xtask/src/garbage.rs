@@ -11,8 +11,10 @@ use crate::workspace::Workspace;
 
 /// Does `work`, and removes what became garbage in it, whatever came of it.
 ///
-/// In the machine's store that is what was no garbage before: the rest is its owner's. The
-/// stores of other releases of Nix are ours, and all garbage in them.
+/// In the machine's store that is what was no garbage before: the rest is its owner's, and that of
+/// runs that were ended before they came here. Nix cannot tell what somebody else built meanwhile,
+/// and kept no link to: that goes too, so one run at a time. The stores of other releases of Nix are
+/// ours, and all garbage in them.
 pub(crate) fn removed_after(
     workspace: &Workspace,
     env: &TestEnv,
