@@ -52,15 +52,20 @@ pub(super) fn can_share(pieces: &Pieces, image: &File) -> io::Result<bool> {
     let Ok(source) = Reader::default().open(file) else {
         return Ok(false);
     };
-    let can = clone::whole(&source, image).unwrap_or_else(|clone::OtherMount| {
-        // Before Linux 5.18 another mount is refused, whatever filesystem it shows.
-        let device = |file: &File| file.metadata().map(|metadata| metadata.dev()).ok();
-        device(&source).is_some() && device(&source) == device(image)
-    });
+    let can = is_to_be_tried(clone::whole(&source, image), &source, image);
     if can {
         image.set_len(0)?;
     }
     Ok(can)
+}
+
+/// Whether `image` and `source` may share blocks, where `whole` came of the trial.
+fn is_to_be_tried(whole: Result<bool, clone::OtherMount>, source: &File, image: &File) -> bool {
+    whole.unwrap_or_else(|clone::OtherMount| {
+        // Before Linux 5.18 another mount is refused, whatever filesystem it shows.
+        let device = |file: &File| file.metadata().map(|metadata| metadata.dev()).ok();
+        device(source).is_some() && device(source) == device(image)
+    })
 }
 
 /// Lets `image` have the blocks of `batch`, which is shareable, from its start on: so many
@@ -151,5 +156,28 @@ mod clone {
 
     pub(super) fn range(_: &File, _: u64, _: &File, _: u64, _: u64) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As kernels before 5.18 answer in Nix's sandbox, whose store is mounted there once more.
+    #[test]
+    fn one_filesystem_in_two_mounts_is_tried_and_two_filesystems_are_not() {
+        let [image, here] = [0; 2].map(|_| tempfile::tempfile().unwrap());
+        let elsewhere = File::open("/proc/self/stat").unwrap();
+        assert!(is_to_be_tried(Err(clone::OtherMount), &here, &image));
+        assert!(!is_to_be_tried(Err(clone::OtherMount), &elsewhere, &image));
+        assert!(!is_to_be_tried(Ok(false), &here, &image));
+    }
+
+    #[test]
+    fn what_the_host_does_not_copy_is_left_to_be_read() {
+        let image = tempfile::tempfile().unwrap();
+        let elsewhere = File::open("/proc/self/stat").unwrap();
+        assert_eq!(clone::range(&elsewhere, 0, &image, 0, 4096), 0);
+        assert_eq!(image.metadata().unwrap().len(), 0);
     }
 }
