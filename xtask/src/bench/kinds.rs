@@ -63,7 +63,8 @@ impl Rows {
     /// Those that are measured, in order; `with_series`, if there are plots to be made.
     pub(super) fn kinds(self, with_series: bool) -> impl Iterator<Item = Kind> {
         KINDS.into_iter().filter(move |kind| match self {
-            Self::All => with_series || *kind != Kind::ManyBytes,
+            // Of huge pages it is the host that is measured where that gives memory by the page.
+            Self::All => *kind != Kind::HugePages && (with_series || *kind != Kind::ManyBytes),
             Self::Forms => *kind == Kind::Forms,
             Self::Containers => *kind == Kind::Containers,
             Self::Settings => *kind == Kind::Settings,
