@@ -33,7 +33,11 @@ pub(crate) fn removed_after(
         }
         env.collect_garbage(shell)
     });
-    outcome.and(removed)
+    // What somebody else has begun to use stays, and says nothing of the work.
+    if let Err(error) = removed {
+        eprintln!("    the rest stays: {error:#}");
+    }
+    outcome
 }
 
 /// The paths of the machine's store that nothing keeps.
