@@ -110,8 +110,17 @@ pub(crate) fn expected(tree: &Tree) -> Files {
 #[track_caller]
 pub(crate) fn by_mtools(image: &Path) -> Files {
     let copy = temporary::directory();
-    let listed = run(mtools("mdir", image).args(["-/", "-b", "::/"]));
-    if listed.trim().is_empty() {
+    let mut mdir = mtools("mdir", image);
+    let listed = output(mdir.args(["-/", "-b", "::/"]));
+    let said = String::from_utf8_lossy(&listed.stderr);
+    // Of a root with nothing in it, not even a label, it says so.
+    let has_nothing = said == "mdir: File \"::/\" not found\n" && listed.stdout.is_empty();
+    assert!(
+        listed.status.success() || has_nothing,
+        "{}",
+        describe(&mdir, &listed)
+    );
+    if listed.stdout.trim_ascii().is_empty() {
         return Files::new();
     }
     copy_by_mtools(image, copy.path());
