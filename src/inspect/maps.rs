@@ -7,7 +7,8 @@
 //! Whatever else is wrong is left to the crate, which says so when it comes to it.
 //!
 //! Inodes that nobody uses may be anything: a table need not be written before its first file. One
-//! whose checksum is wrong is left to the crate, which refuses it.
+//! whose checksum is wrong is left to the crate, which refuses it. Without checksums of inodes, the
+//! size of one that its group says is not in use is not looked at: garbage has any.
 //!
 //! The log of a filesystem that was not unmounted may put other blocks in the place of those that
 //! are looked at here. Who wants to read those files anyway has no promise of an end.
@@ -40,6 +41,10 @@ const DIRECT: u64 = 12;
 const POINTER_BYTES: u64 = 4;
 /// Bytes of a target that stands in its inode.
 const FAST_SYMLINK_BYTES: u64 = 60;
+/// `s_feature_ro_compat`: groups have checksums, and say what they do not use.
+const GDT_CSUM: u32 = 0x10;
+/// `bg_flags`: no inode of the group is in use.
+const INODE_UNINIT: u16 = 1;
 /// `s_feature_ro_compat`: metadata has checksums.
 const METADATA_CSUM: u32 = 0x400;
 /// `s_feature_incompat`: checksums begin with a number in the superblock, not with its UUID.
@@ -152,13 +157,30 @@ impl Maps<'_> {
             let inodes = u64::from(descriptor.bg_inode_table_lo.get())
                 | u64::from(descriptor.bg_inode_table_hi.get()) << 32;
             let begin = group * per_group + 1;
+            let used = begin + self.in_use(s, &descriptor);
             self.check_table(
                 inodes,
                 begin..begin + per_group,
+                used,
                 s.s_inode_size.get().into(),
             )?;
         }
         Ok(())
+    }
+
+    /// How many inodes of a group, from its first on, may be in use.
+    fn in_use(&self, s: &SuperBlock, descriptor: &GroupDescriptor) -> u64 {
+        let all = u64::from(s.s_inodes_per_group.get());
+        let says_so = s.s_feature_ro_compat.get() & GDT_CSUM != 0;
+        if self.checksums.is_some() || !says_so {
+            return all;
+        }
+        if descriptor.bg_flags.get() & INODE_UNINIT != 0 {
+            return 0;
+        }
+        let unused = u64::from(descriptor.bg_itable_unused_lo.get())
+            | u64::from(descriptor.bg_itable_unused_hi.get()) << 16;
+        all.saturating_sub(unused)
     }
 
     /// Whether the crate takes the inode in `bytes` for one: its checksum is right, if there is one.
@@ -189,11 +211,13 @@ impl Maps<'_> {
         !found == half(CHECKSUM_LO) | half(CHECKSUM_HI) << 16
     }
 
-    /// Checks the inodes of these numbers, each of `size` bytes, from the block `start` on.
+    /// Checks the inodes of these numbers, each of `size` bytes, from the block `start` on. Those from
+    /// `used` on are in no use.
     fn check_table(
         &mut self,
         start: u64,
         numbers: std::ops::Range<u64>,
+        used: u64,
         size: u64,
     ) -> Result<(), FilesystemFault> {
         let Some(mut at) = start.checked_mul(self.block) else {
@@ -214,7 +238,7 @@ impl Maps<'_> {
             for bytes in chunk.chunks_exact(in_memory(size)) {
                 let (inode, _) = Inode::ref_from_prefix(bytes).expect("an inode has 128 bytes");
                 if has_blocks(inode) && self.is_right(number, bytes) {
-                    self.check_inode(number, inode)?;
+                    self.check_inode(number, inode, number < used)?;
                 }
                 number += 1;
             }
@@ -223,7 +247,12 @@ impl Maps<'_> {
         Ok(())
     }
 
-    fn check_inode(&mut self, number: u64, inode: &Inode) -> Result<(), FilesystemFault> {
+    fn check_inode(
+        &mut self,
+        number: u64,
+        inode: &Inode,
+        is_used: bool,
+    ) -> Result<(), FilesystemFault> {
         let bytes = u64::from(inode.i_size_lo.get()) | u64::from(inode.i_size_high.get()) << 32;
         let kind = inode.i_mode.get() & TYPE;
         let flags = inode.i_flags.get();
@@ -243,7 +272,7 @@ impl Maps<'_> {
         // in the map.
         let entries = self.block / POINTER_BYTES;
         let limit = (DIRECT + entries + entries.pow(2) + entries.pow(3)) * self.block;
-        if bytes > limit {
+        if is_used && bytes > limit {
             return Err(MapFault::Size {
                 inode: number,
                 bytes,
@@ -416,7 +445,7 @@ mod tests {
     use super::super::ext4::{Ext4Files, Ext4Volume};
     use super::*;
     use crate::error::Chain;
-    use crate::ext4::{Options, Uuid, lay_out};
+    use crate::ext4::{Feature, Features, Options, Uuid, lay_out};
     use crate::image;
     use crate::source::Source;
     use crate::tree::{Metadata, Name, Node, Timestamp, Tree};
@@ -432,6 +461,10 @@ mod tests {
 
     impl Written {
         fn new() -> Self {
+            Self::with(Features::default_profile())
+        }
+
+        fn with(features: Features) -> Self {
             let metadata = || Metadata::of_root(0o755, Timestamp::from_seconds(1));
             let mut tree = Tree::new(Node::directory(metadata()));
             let mut put = |parent, name: &str, node| {
@@ -446,6 +479,7 @@ mod tests {
                 put(many, &name, Node::symlink(metadata(), &b"x"[..]));
             }
             let options = Options {
+                features,
                 free_bytes: 0,
                 free_inodes: 0,
                 ..Options::new(Uuid(*UUID))
@@ -655,6 +689,43 @@ mod tests {
         // No checksum goes with it, as where a table was never written.
         written.write(inode + 4, &u32::MAX.to_le_bytes());
         assert_eq!(written.refusal(), "");
+    }
+
+    /// An inode table that was never written may hold what the disk had before.
+    #[test]
+    fn garbage_in_the_place_of_unused_inodes_is_left_alone() {
+        // Groups say what they do not use, and inodes have no checksums.
+        let features = [
+            Feature::HasJournal,
+            Feature::ExtAttr,
+            Feature::ResizeInode,
+            Feature::DirIndex,
+            Feature::Filetype,
+            Feature::Extent,
+            Feature::Bit64,
+            Feature::FlexBg,
+            Feature::SparseSuper,
+            Feature::LargeFile,
+            Feature::HugeFile,
+            Feature::UninitBg,
+            Feature::DirNlink,
+            Feature::ExtraIsize,
+        ];
+        let written = Written::with(Features::new(features).unwrap());
+        let unused = written.table() + 2000 * INODE_BYTES;
+        // A regular file of 2⁶⁴ bytes, by its map of blocks.
+        written.write(unused, &(REGULAR | 0o644).to_le_bytes());
+        written.write(unused + 4, &[0xFF; 4]);
+        written.write(unused + 0x6C, &[0xFF; 4]);
+        assert_eq!(written.refusal(), "");
+        let used = written.file();
+        written.write(used + 0x20, &[0; 4]);
+        written.write(used + 0x6C, &[0xFF; 4]);
+        let refusal = written.refusal();
+        assert!(
+            refusal.contains("its map of blocks has room for"),
+            "{refusal}"
+        );
     }
 
     #[test]
