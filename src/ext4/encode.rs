@@ -63,16 +63,15 @@ fn add_superblocks(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
             length: shape.descriptor_blocks().into(),
         };
         pieces.push(piece(run, bytes(descriptors.clone())));
-        let reserved = Run {
-            start: Block(run.start.0 + run.length),
-            length: shape.reserved_descriptor_blocks().into(),
-        };
-        let content = if primary {
-            Content::Encoded(Arc::new(resize::Reserved(shape)))
-        } else {
-            Content::Zeros
-        };
-        pieces.push(piece(reserved, content));
+        // In the copies nobody reads them before a resize writes the whole of a block.
+        if primary {
+            let reserved = Run {
+                start: Block(run.start.0 + run.length),
+                length: shape.reserved_descriptor_blocks().into(),
+            };
+            let content = Content::Encoded(Arc::new(resize::Reserved(shape)));
+            pieces.push(piece(reserved, content));
+        }
     }
 }
 

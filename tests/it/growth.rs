@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::support::command::run;
 use crate::support::env;
 use crate::support::facts::{assert_same, expected};
+use crate::support::flash::flash;
 use crate::support::fsck::e2fsck_is_silent;
 use crate::support::image::{Image, number};
 use crate::support::initrd::Initrd;
@@ -41,7 +42,8 @@ fn the_legacy_uboot_profile_grows() {
     });
 }
 
-/// Fails unless an image of `options` grows, keeping its files and its shape.
+/// Fails unless an image of `options` grows, keeping its files and its shape. Its disk has had
+/// other bytes before, and has them where the image has holes.
 #[track_caller]
 fn grows(options: &Options) {
     const DISK_BYTES: u64 = 1 << 40;
@@ -51,6 +53,9 @@ fn grows(options: &Options) {
     let mut expected = expected(&tree);
     let image = Image::of(tree, options);
     let before = image.superblock();
+    let disk = image.path().with_file_name("disk");
+    flash(&image.path(), &disk);
+    fs::rename(&disk, image.path()).unwrap();
     File::options()
         .write(true)
         .open(image.path())

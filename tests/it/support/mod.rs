@@ -12,6 +12,7 @@ pub(crate) mod env;
 pub(crate) mod facts;
 pub(crate) mod fat;
 pub(crate) mod firmware;
+pub(crate) mod flash;
 pub(crate) mod forms;
 pub(crate) mod fsck;
 pub(crate) mod host_filesystem;
