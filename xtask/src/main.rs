@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask build | test [--full] | matrix | demo | bench [--quick]
-//! [--report | --forms | --containers | --settings | --many | --huge-pages]`.
+//! [--report | --closure | --forms | --containers | --settings | --many | --huge-pages]`.
 //!
 //! As root on Debian they install what they need; elsewhere they say what is
 //! missing. Results go to stdout, what is being done to stderr.
@@ -33,9 +33,10 @@ usage: cargo xtask COMMAND
   test [--full]  everything that proves the project; --full adds what is longer
   matrix         every Nix × profile × container × filesystem of the host: one digest each
   demo           an image of a small closure, made by a real nix-build in its sandbox
-  bench [--quick] [--report | --forms | --containers | --settings | --many | --huge-pages]
+  bench [--quick] [--report | --closure | --forms | --containers | --settings | --many | --huge-pages]
                  our speed and memory beside others', as a table; --quick on less,
                  --report with plots, and into docs/performance.md,
+                 --closure of one closure beside all others alone,
                  --forms of one closure in all its forms alone,
                  --containers of one closure in all containers alone,
                  --settings of one closure with settings for smaller images alone,

@@ -65,6 +65,7 @@ impl Rows {
         KINDS.into_iter().filter(move |kind| match self {
             // Of huge pages it is the host that is measured where that gives memory by the page.
             Self::All => *kind != Kind::HugePages && (with_series || *kind != Kind::ManyBytes),
+            Self::Closure => *kind == Kind::Closure,
             Self::Forms => *kind == Kind::Forms,
             Self::Containers => *kind == Kind::Containers,
             Self::Settings => *kind == Kind::Settings,

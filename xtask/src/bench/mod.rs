@@ -58,6 +58,8 @@ enum Size {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rows {
     All,
+    /// The closure alone.
+    Closure,
     /// The closure in its forms alone.
     Forms,
     /// The closure in containers alone.
@@ -200,6 +202,7 @@ impl Request {
             match *argument {
                 "--quick" => request.size = Size::Quick,
                 "--report" => request.is_report = true,
+                "--closure" => request.rows = Rows::Closure,
                 "--forms" => request.rows = Rows::Forms,
                 "--containers" => request.rows = Rows::Containers,
                 "--settings" => request.rows = Rows::Settings,
@@ -216,6 +219,7 @@ impl Request {
     fn command(self) -> String {
         let rows = match self.rows {
             Rows::All => "",
+            Rows::Closure => " --closure",
             Rows::Forms => " --forms",
             Rows::Containers => " --containers",
             Rows::Settings => " --settings",
