@@ -13,14 +13,15 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
-use rustix::fs::{AtFlags, Dir, FileType, Stat, readlinkat, statat};
+use rustix::fs::{AtFlags, FileType, RawDir, Stat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::{Closure, ClosurePath, Content, STORE_DIRECTORY, StorePath};
@@ -172,8 +173,15 @@ pub fn scan_closure(
 /// as many before them.
 const DIRECTORIES_AT_ONCE: usize = 256;
 
+/// Directories that a thread lists before others may take some: few, for each round of them ends
+/// when the last thread is done.
+const DIRECTORIES_OF_A_THREAD: usize = 4;
+
 /// Entries of one directory that a thread looks at before others may take some.
 const ENTRIES_AT_ONCE: usize = 256;
+
+/// Bytes of names that the kernel gives at once: some hundred names.
+const LISTING_BYTES: usize = 16 << 10;
 
 /// A directory that is yet to be listed.
 struct Pending {
@@ -244,7 +252,11 @@ fn list_all(base: &Base, directories: Vec<Pending>, kinds: &Kinds) -> Vec<(Pendi
         let listing = list(base, &directory.directory, kinds);
         (directory, listing)
     };
-    directories.into_par_iter().map(list).collect()
+    directories
+        .into_par_iter()
+        .with_max_len(DIRECTORIES_OF_A_THREAD)
+        .map(list)
+        .collect()
 }
 
 /// Puts what was `listed` into its trees; gives the directories in it.
@@ -292,14 +304,11 @@ fn try_list(
     kinds: &Kinds,
 ) -> Result<Listing, ScanError> {
     let (open, names) = names(base, directory)?;
-    let open = open
-        .fd()
-        .map_err(|errno| ScanError::reading(directory.path(), errno.into()))?;
     // Collected one by one, for an error must not keep the others from being looked at.
     let entries: Vec<_> = names
         .into_par_iter()
         .with_min_len(ENTRIES_AT_ONCE)
-        .map(|(name, file_type)| look_at_entry(open, directory, name, file_type, kinds))
+        .map(|(name, file_type)| look_at_entry(open.as_fd(), directory, name, file_type, kinds))
         .collect();
     let mut listing = Listing {
         entries: Vec::with_capacity(entries.len()),
@@ -319,12 +328,13 @@ fn try_list(
 fn names(
     base: &Base,
     directory: &HostDirectory,
-) -> Result<(Dir, Vec<(Name, FileType)>), ScanError> {
-    let failed = |errno: Errno| ScanError::reading(directory.path(), errno.into());
-    let mut open = Dir::new(directory.open(base)?).map_err(failed)?;
+) -> Result<(OwnedFd, Vec<(Name, FileType)>), ScanError> {
+    let open = directory.open(base)?;
+    let mut buffer = [const { MaybeUninit::uninit() }; LISTING_BYTES];
+    let mut entries = RawDir::new(&open, &mut buffer);
     let mut found = Vec::new();
-    while let Some(entry) = open.read() {
-        let entry = entry.map_err(failed)?;
+    while let Some(entry) = entries.next() {
+        let entry = entry.map_err(|errno| ScanError::reading(directory.path(), errno.into()))?;
         let bytes = entry.file_name().to_bytes();
         if !matches!(bytes, b"." | b"..") {
             let path = || entry_path(directory, bytes);

@@ -113,6 +113,12 @@ pub(super) const PEERS: &[Peer] = &[
         command: |tools, row| limit(tools, row, "read"),
     },
     Peer {
+        name: "the limit's walk and writing, without reading",
+        role: Role::Part,
+        reads: Source::StorePaths,
+        command: |tools, row| limit(tools, row, "write-1024"),
+    },
+    Peer {
         name: "limit, `sendfile`",
         role: Role::Limit,
         reads: Source::StorePaths,

@@ -8,6 +8,7 @@
 //!
 //! - `walk`: nothing is read and nothing written, all is only looked at;
 //! - `read`: they do not; they are read, no more;
+//! - `write-N`: nothing is read; what `pieces-N` writes is written, other bytes from one buffer;
 //! - `pieces-N`: through a buffer of N KiB, which takes many files or a part of one;
 //! - `copy_file_range`, `sendfile`: by the kernel, a system call for each file.
 
@@ -29,6 +30,7 @@ const BLOCK_BYTES: u64 = 4096;
 enum Way {
     Walk,
     Read,
+    Write,
     Pieces,
     CopyFileRange,
     Sendfile,
@@ -61,14 +63,16 @@ fn main() -> Result<()> {
     let [way, list, image] = &arguments[..] else {
         bail!("usage: limit WAY LIST IMAGE");
     };
-    let (way, piece_kib) = match (&way[..], way.strip_prefix("pieces-")) {
-        (_, Some(kib)) => (Way::Pieces, kib.parse()?),
-        ("walk", _) => (Way::Walk, 1024),
-        ("read", _) => (Way::Read, 1024),
-        ("copy_file_range", _) => (Way::CopyFileRange, 1024),
-        ("sendfile", _) => (Way::Sendfile, 1024),
+    let (way, piece_kib) = match way.split_once('-').unwrap_or((way, "1024")) {
+        ("walk", kib) => (Way::Walk, kib),
+        ("read", kib) => (Way::Read, kib),
+        ("write", kib) => (Way::Write, kib),
+        ("pieces", kib) => (Way::Pieces, kib),
+        ("copy_file_range", kib) => (Way::CopyFileRange, kib),
+        ("sendfile", kib) => (Way::Sendfile, kib),
         _ => bail!("there is no way {way}"),
     };
+    let piece_kib: u64 = piece_kib.parse()?;
     let directories = walk::walk(&store_paths(list)?)?;
     if way == Way::Walk {
         return Ok(());
@@ -132,11 +136,14 @@ fn cut(directories: &[Directory], piece_bytes: u64) -> (Vec<Vec<Part<'_>>>, u64)
 
 impl Worker<'_> {
     fn put(&mut self, piece: &[Part<'_>]) -> Result<()> {
+        if self.way == Way::Write {
+            return self.write(piece);
+        }
         self.buffer.clear();
         for part in piece {
             let mut file = self.open(part)?;
             match self.way {
-                Way::Walk => {}
+                Way::Walk | Way::Write => {}
                 Way::Read | Way::Pieces => {
                     if part.skip > 0 {
                         file.seek(SeekFrom::Start(part.skip))?;
@@ -151,6 +158,20 @@ impl Worker<'_> {
             self.image.write_all_at(&self.buffer, first.offset)?;
         }
         Ok(())
+    }
+
+    /// Writes as many bytes as `piece` has.
+    fn write(&mut self, piece: &[Part<'_>]) -> Result<()> {
+        let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
+            return Ok(());
+        };
+        let end = (last.offset + last.length).next_multiple_of(BLOCK_BYTES);
+        let bytes = usize::try_from(end - first.offset)?;
+        if self.buffer.len() < bytes {
+            self.buffer.resize(bytes, 1);
+        }
+        let written = self.buffer.get(..bytes).unwrap_or_default();
+        Ok(self.image.write_all_at(written, first.offset)?)
     }
 
     fn open(&mut self, part: &Part<'_>) -> Result<File> {
