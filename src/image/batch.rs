@@ -10,9 +10,11 @@ use crate::source::{ReadError, Reader, Watch};
 /// Bytes of an image from one place to another, with the holes between them.
 #[derive(Debug)]
 pub(super) struct Stretch {
-    range: Range<u64>,
+    pub range: Range<u64>,
     /// Place of the piece that the range begins in.
     first: usize,
+    /// Pieces that it has some of.
+    pub pieces: usize,
     /// Whom it must wait for, or go with.
     pub order: Order,
 }
@@ -69,6 +71,7 @@ pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
                 .unwrap_or(Stretch {
                     range: at..at,
                     first: index,
+                    pieces: 0,
                     order,
                 });
             if stretch.order == Order::Any {
@@ -81,6 +84,7 @@ pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
                 _ => end.min(at + room(&stretch)),
             };
             stretch.range.end = at;
+            stretch.pieces += 1;
             stretches.push(stretch);
         }
     }

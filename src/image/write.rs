@@ -95,22 +95,37 @@ struct Writing<'a> {
 type Unit = Vec<Stretch>;
 
 /// What to write before all is known that is late, and after it. The longest streams come
-/// first, so that no thread begins with one when the others are done.
+/// first, so that no thread begins with one when the others are done; the rest is mixed.
 fn units(stretches: Vec<Stretch>) -> (Vec<Unit>, Vec<Unit>) {
     let mut streams: BTreeMap<u32, Unit> = BTreeMap::new();
     let mut early = Vec::new();
     let mut late = Vec::new();
     for stretch in stretches {
         match stretch.order {
-            Order::Any => early.push(vec![stretch]),
+            Order::Any => early.push(stretch),
             Order::Stream(stream) => streams.entry(stream).or_default().push(stretch),
             Order::Late => late.push(vec![stretch]),
         }
     }
     let mut units: Vec<Unit> = streams.into_values().collect();
     units.sort_by_key(|unit| Reverse(unit.iter().map(Stretch::length).sum::<u64>()));
-    units.append(&mut early);
+    units.extend(mixed(early).map(|stretch| vec![stretch]));
     (units, late)
+}
+
+/// The stretches in another order: of many pieces and of few in turn. The first take long to be
+/// made, and while one thread makes such, another should have something to write: threads that
+/// all make small files leave the image's file idle, and threads that all copy large ones wait
+/// for it.
+fn mixed(mut stretches: Vec<Stretch>) -> impl Iterator<Item = Stretch> {
+    stretches.sort_by_key(|stretch| Reverse(stretch.pieces));
+    let mut few = stretches.split_off(stretches.len().div_ceil(2));
+    few.sort_by_key(|stretch| stretch.pieces); // of one file in order, for the host's read-ahead
+    let mut few = few.into_iter();
+    stretches
+        .into_iter()
+        .flat_map(move |many| [Some(many), few.next()])
+        .flatten()
 }
 
 impl Writing<'_> {
@@ -253,6 +268,7 @@ impl FirstFailure {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::io::Read;
     use std::sync::Arc;
 
@@ -336,6 +352,36 @@ mod tests {
             assert!(found == expected, "{threads} threads");
             assert_eq!(job.done(), pieces.covered());
         }
+    }
+
+    #[test]
+    fn stretches_of_many_pieces_and_of_few_are_written_in_turn() {
+        let small = |first: u64| {
+            (0..256).map(move |i| Piece {
+                offset: first + i * 4096,
+                length: 4096,
+                content: bytes(b"small"),
+            })
+        };
+        let large = Piece {
+            offset: 4 << 20,
+            length: 5 << 20,
+            content: bytes(&vec![1; 5 << 20]),
+        };
+        let pieces = (0..4)
+            .flat_map(|mebibyte| small(mebibyte << 20))
+            .chain([large]);
+        let pieces = Pieces::new(9 << 20, pieces.collect());
+        let (early, late) = units(stretches(&pieces, false));
+        assert!(late.is_empty());
+        let found: Vec<_> = early.iter().flatten().collect();
+        let counts: Vec<_> = found.iter().map(|stretch| stretch.pieces).collect();
+        assert_eq!(counts, [256, 1, 256, 1, 256, 1, 256, 1, 1]);
+        let mebibytes: BTreeSet<_> = found
+            .iter()
+            .map(|stretch| stretch.range.start >> 20)
+            .collect();
+        assert_eq!(mebibytes, (0..9).collect(), "each of them once");
     }
 
     #[test]
