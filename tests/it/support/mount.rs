@@ -13,6 +13,8 @@ use super::temporary;
 #[derive(Debug)]
 pub(crate) struct Mounted {
     directory: TempDir,
+    /// Whether somebody may look into its image afterwards and find what was written.
+    is_image_written: bool,
 }
 
 impl Mounted {
@@ -70,7 +72,10 @@ impl Mounted {
             .args(["-t", kind, "-o", options])
             .arg(what)
             .arg(directory.path()));
-        Self { directory }
+        Self {
+            directory,
+            is_image_written: options == "loop",
+        }
     }
 
     /// The root directory.
@@ -84,10 +89,20 @@ impl Drop for Mounted {
         let mut umount = Command::new("umount");
         umount.arg(self.root());
         wait_for_starts();
-        let output = output(&mut umount);
-        // A second panic would hide the first.
-        if !std::thread::panicking() {
-            assert!(output.status.success(), "{}", describe(&umount, &output));
+        let mut commands = vec![umount];
+        if self.is_image_written {
+            // A sandbox that another test has just started holds all that was mounted for a
+            // moment, and the filesystem lives on in it. Without being writable it is whole.
+            let mut settle = Command::new("mount");
+            settle.args(["-o", "remount,ro"]).arg(self.root());
+            commands.insert(0, settle);
+        }
+        for mut command in commands {
+            let output = output(&mut command);
+            // A second panic would hide the first.
+            if !std::thread::panicking() {
+                assert!(output.status.success(), "{}", describe(&command, &output));
+            }
         }
     }
 }
