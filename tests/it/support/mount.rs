@@ -13,8 +13,6 @@ use super::temporary;
 #[derive(Debug)]
 pub(crate) struct Mounted {
     directory: TempDir,
-    /// Whether somebody may look into its image afterwards and find what was written.
-    is_image_written: bool,
 }
 
 impl Mounted {
@@ -72,10 +70,7 @@ impl Mounted {
             .args(["-t", kind, "-o", options])
             .arg(what)
             .arg(directory.path()));
-        Self {
-            directory,
-            is_image_written: options == "loop",
-        }
+        Self { directory }
     }
 
     /// The root directory.
@@ -86,18 +81,14 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
+        // A sandbox that another test has just started holds all that was mounted for a moment, and
+        // the filesystem lives on in it: it must be whole before.
+        let mut settle = Command::new("mount");
+        settle.args(["-o", "remount,ro"]).arg(self.root());
         let mut umount = Command::new("umount");
         umount.arg(self.root());
         wait_for_starts();
-        let mut commands = vec![umount];
-        if self.is_image_written {
-            // A sandbox that another test has just started holds all that was mounted for a
-            // moment, and the filesystem lives on in it. Without being writable it is whole.
-            let mut settle = Command::new("mount");
-            settle.args(["-o", "remount,ro"]).arg(self.root());
-            commands.insert(0, settle);
-        }
-        for mut command in commands {
+        for mut command in [settle, umount] {
             let output = output(&mut command);
             // A second panic would hide the first.
             if !std::thread::panicking() {

@@ -170,8 +170,9 @@ impl Worker<'_> {
         if self.buffer.len() < bytes {
             self.buffer.resize(bytes, 1);
         }
-        let written = self.buffer.get(..bytes).unwrap_or_default();
-        Ok(self.image.write_all_at(written, first.offset)?)
+        Ok(self
+            .image
+            .write_all_at(&self.buffer[..bytes], first.offset)?)
     }
 
     fn open(&mut self, part: &Part<'_>) -> Result<File> {
