@@ -582,6 +582,22 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_the_kernel_lists_in_many_parts_is_whole() {
+        let temporary = temporary();
+        let names: Vec<_> = (0..1000).map(|i| format!("{i:0>200}")).collect();
+        assert!(names.concat().len() > 10 * LISTING_BYTES);
+        for name in &names {
+            fs::write(temporary.path().join(name), "").unwrap();
+        }
+        let tree = scan(temporary.path(), MTIME).unwrap();
+        let found: Vec<_> = tree
+            .entries(Tree::ROOT)
+            .map(|(name, _)| String::from_utf8(name.as_bytes().into()).unwrap())
+            .collect();
+        assert_eq!(found, names);
+    }
+
+    #[test]
     fn a_file_and_a_symlink_are_trees_too() {
         let temporary = temporary();
         fs::write(temporary.path().join("file"), "four").unwrap();
