@@ -1,6 +1,6 @@
 #!/bin/bash
-# The steps of the first nixos/lib/make-ext4-fs.nix of nixpkgs (2016), without
-# faketime: mkfs.ext4, then a command of debugfs for all that find(1) finds, then fsck.
+# The steps of the first nixos/lib/make-ext4-fs.nix of nixpkgs (2016): mkfs.ext4, then a command
+# of debugfs for all that find(1) finds, both under faketime, then fsck.
 # They stop at a name with a space: here, such names are left out.
 #
 # usage: nixpkgs-first.sh LIST REGISTRATION IMAGE WORK
@@ -8,13 +8,13 @@
 set -euo pipefail
 registration=$2 image=$3 log=$4/errorlog
 mapfile -t paths < "$1"
-export E2FSPROGS_FAKE_TIME=1
+faketime=(faketime -f '1970-01-01 00:00:01')
 
 inodes=$(find "${paths[@]}" | wc -l)
 blocks=$(du -c -B 4096 --apparent-size "${paths[@]}" |
   awk '$2 == "total" { print int($1 * 1.03) }')
 truncate -s $((2 * 4096 * inodes + 4096 * blocks)) "$image"
-mkfs.ext4 -q -L nixos -U 44444444-4444-4444-8888-888888888888 "$image"
+"${faketime[@]}" mkfs.ext4 -q -L nixos -U 44444444-4444-4444-8888-888888888888 "$image"
 
 commands() {
   echo "write $registration nix-path-registration"
@@ -40,7 +40,7 @@ commands() {
 
 # debugfs ends well whatever happens.
 faults='Could not allocate|File not found|No such file|Usage:'
-commands | debugfs -w "$image" -f /dev/stdin > "$log" 2>&1
+commands | "${faketime[@]}" debugfs -w "$image" -f /dev/stdin > "$log" 2>&1
 if grep -Eq "$faults" "$log"; then
   echo "debugfs refuses a command: $(grep -Em 1 "$faults" "$log")" >&2
   exit 1

@@ -1,13 +1,12 @@
 #!/bin/sh
-# The steps of nixpkgs' nixos/lib/make-ext4-fs.nix of 2026, without faketime and
-# fakeroot, which would make them slower: copy the closure, mkfs.ext4 -d, fsck,
-# shrink, leave 16 MiB free.
+# The steps of nixpkgs' nixos/lib/make-ext4-fs.nix of 2026: copy the closure, mkfs.ext4 -d
+# under faketime and fakeroot, fsck, shrink, leave 16 MiB free.
 #
 # usage: nixpkgs-today.sh LIST REGISTRATION IMAGE WORK
 # LIST names store paths, one a line; WORK is an empty directory for the copy.
 set -eu
 list=$1 registration=$2 image=$3 root=$4/rootImage
-export E2FSPROGS_FAKE_TIME=1 EXT2FS_NO_MTAB_OK=yes
+export EXT2FS_NO_MTAB_OK=yes
 mebibyte=$((1024 * 1024))
 
 mkdir -p "$root/nix/store"
@@ -20,7 +19,8 @@ bytes=$((2 * 4096 * inodes + 4096 * blocks))
 bytes=$(((bytes + mebibyte - 1) / mebibyte * mebibyte))
 
 truncate -s "$bytes" "$image"
-mkfs.ext4 -q -L nixos -U 44444444-4444-4444-8888-888888888888 -d "$root" "$image"
+faketime -f '1970-01-01 00:00:01' fakeroot \
+  mkfs.ext4 -q -L nixos -U 44444444-4444-4444-8888-888888888888 -d "$root" "$image"
 fsck.ext4 -n -f "$image"
 resize2fs -M "$image"
 with_free=$(dumpe2fs -h "$image" | awk -F: -v free=$((16 * mebibyte)) '

@@ -88,6 +88,8 @@ pub(crate) const FOR_BENCH: &[Prerequisite] = &[
     program("bash", "bash"),
     program("cmp", "diffutils"),
     program("debugfs", "e2fsprogs"),
+    program("fakeroot", "fakeroot"),
+    program("faketime", "faketime"),
     program("findmnt", "util-linux"),
     program("git", "git"),
     program("mkfs.btrfs", "btrfs-progs"),

@@ -215,7 +215,7 @@ impl Runs {
     /// How often `peer` runs in all, of `rounds`: less often if it is slow, once if it fails.
     pub(super) fn wanted(&self, peer: &Peer, rounds: usize) -> usize {
         const SLOW: Duration = Duration::from_secs(12);
-        const VERY_SLOW: Duration = Duration::from_secs(15);
+        const VERY_SLOW: Duration = Duration::from_secs(40);
         let is_claimed = matches!(peer.role, Role::Ours | Role::Limit);
         match self.0.first() {
             Some(run) if !matches!(run.outcome, Outcome::Done) => 1,

@@ -40,8 +40,8 @@ pub(super) mod names {
     pub(in crate::bench) const OURS: &str = "**nix2image**";
     pub(in crate::bench) const MKEXT4: &str = "mkext4 0.0.3";
     pub(in crate::bench) const MKE2FS: &str = "`mke2fs -d`, of a copy made before";
-    pub(in crate::bench) const NIXPKGS_TODAY: &str =
-        "nixpkgs' steps of today: cp, mkfs -d, fsck, resize2fs";
+    pub(in crate::bench) const COPY_AND_MKE2FS: &str = "a copy, and `mke2fs -d` of it";
+    pub(in crate::bench) const NIXPKGS_TODAY: &str = "nixpkgs' steps: cp, mkfs -d, fsck, resize2fs";
     pub(in crate::bench) const NIXPKGS_FIRST: &str = "nixpkgs' first steps: mkfs, debugfs, fsck";
     pub(in crate::bench) const COPYING: &str = "limit, pieces of 1 MiB";
     pub(in crate::bench) const WALK: &str = "the limit's walk alone";
@@ -90,6 +90,12 @@ pub(super) const PEERS: &[Peer] = &[
         role: Role::Other,
         reads: Source::Copy,
         command: mke2fs,
+    },
+    Peer {
+        name: names::COPY_AND_MKE2FS,
+        role: Role::Other,
+        reads: Source::StorePaths,
+        command: copy_and_mke2fs,
     },
     Peer {
         name: names::NIXPKGS_TODAY,
@@ -236,6 +242,14 @@ fn mke2fs(tools: &Tools, row: &Row) -> Command {
         .arg("-d")
         .args([&row.staged, &tools.image()])
         .arg(format!("{}k", row.roomy_bytes() / 1024));
+    command
+}
+
+fn copy_and_mke2fs(tools: &Tools, row: &Row) -> Command {
+    let mut command = script(tools, row, "copy-and-mke2fs.sh");
+    command
+        .arg((row.roomy_bytes() / 1024).to_string())
+        .arg(row.roomy_inodes().to_string());
     command
 }
 
