@@ -104,7 +104,7 @@ impl Kind {
                 | Self::Cold,
                 Size::Full,
             ) => 3,
-            (Self::Closure | Self::Forms, Size::Full) => 9,
+            (Self::Closure | Self::Forms | Self::LargeFiles, Size::Full) => 9,
             (_, Size::Full) => 5,
         }
     }

@@ -212,7 +212,8 @@ impl Runs {
         self.0.push(run);
     }
 
-    /// How often `peer` runs in all, of `rounds`: less often if it is slow, once if it fails.
+    /// How often `peer` runs in all, of `rounds`: less often if it is slow and not what we claim
+    /// something of, once if it fails.
     pub(super) fn wanted(&self, peer: &Peer, rounds: usize) -> usize {
         const SLOW: Duration = Duration::from_secs(12);
         const VERY_SLOW: Duration = Duration::from_secs(40);
@@ -220,7 +221,7 @@ impl Runs {
         match self.0.first() {
             Some(run) if !matches!(run.outcome, Outcome::Done) => 1,
             Some(run) if run.elapsed > VERY_SLOW && !is_claimed => 1,
-            Some(run) if run.elapsed > SLOW => rounds.min(3),
+            Some(run) if run.elapsed > SLOW && !is_claimed => rounds.min(3),
             _ => rounds,
         }
     }
