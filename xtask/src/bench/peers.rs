@@ -25,6 +25,8 @@ pub(super) enum Role {
     Ours,
     /// Makes a filesystem too.
     Other,
+    /// Makes one of a copy of all, and takes as much memory again for it.
+    OtherOfCopy,
     /// Makes one of all that has no space in its name.
     OtherWithoutSpaces,
     /// A way to read and write alone; the fastest is the limit.
@@ -93,13 +95,13 @@ pub(super) const PEERS: &[Peer] = &[
     },
     Peer {
         name: names::COPY_AND_MKE2FS,
-        role: Role::Other,
+        role: Role::OtherOfCopy,
         reads: Source::StorePaths,
         command: copy_and_mke2fs,
     },
     Peer {
         name: names::NIXPKGS_TODAY,
-        role: Role::Other,
+        role: Role::OtherOfCopy,
         reads: Source::StorePaths,
         command: |tools, row| script(tools, row, "nixpkgs-today.sh"),
     },
