@@ -204,12 +204,13 @@ impl Batch<'_> {
     }
 
     /// Makes the bytes of the batch that stand at `range` in the image, in `buffer`,
-    /// whatever it held before.
+    /// whatever it held before. Before each piece, `pause` may do something else.
     pub(super) fn fill(
         &self,
         range: Range<u64>,
         reader: &mut Reader,
         buffer: &mut Vec<u8>,
+        mut pause: impl FnMut(),
     ) -> Result<(), ReadError> {
         let from = range.start;
         let length = in_memory(range.end - from);
@@ -218,6 +219,7 @@ impl Batch<'_> {
         }
         buffer.truncate(length);
         for (piece, start, end) in self.parts(range) {
+            pause();
             let bytes = &mut buffer[in_memory(start - from)..in_memory(end - from)];
             fill(piece, start - piece.offset, reader, bytes)?;
         }

@@ -3,6 +3,7 @@
 mod batch;
 mod container;
 mod covered;
+mod failure;
 mod ordered;
 mod outlet;
 mod output;

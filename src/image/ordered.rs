@@ -76,7 +76,7 @@ fn fill_all(batches: &[(Order, Batch<'_>)], buffers: &mut [Vec<u8>]) -> Result<(
         .par_iter()
         .zip(buffers)
         .map_init(Reader::default, |reader, ((_, batch), buffer)| {
-            batch.fill(batch.range.clone(), reader, buffer)
+            batch.fill(batch.range.clone(), reader, buffer, || ())
         })
         .collect();
     results

@@ -1,18 +1,19 @@
 //! The way into an image's file. The kernel lets one writer of a file pass at a time: a thread
-//! that would have to wait makes its next bytes first.
+//! that would have to wait makes its next bytes first, and writes as soon as nobody else does.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::WriteError;
+use super::failure::FirstFailure;
 
 /// A file to which many threads write.
 pub(super) struct Gate<'a> {
     file: &'a File,
-    /// Whether a thread writes. It may be wrong: two that write at once are put in order
-    /// by the kernel.
-    is_taken: AtomicBool,
+    failure: &'a FirstFailure,
+    /// Threads that write. The kernel puts them in order.
+    writers: AtomicUsize,
 }
 
 /// The way of one thread through a gate.
@@ -34,12 +35,17 @@ pub(super) struct Filled {
 const LONG: usize = 4 << 20;
 
 impl<'a> Gate<'a> {
-    /// The gate of `file`.
-    pub(super) fn new(file: &'a File) -> Self {
+    /// The gate of `file`. What cannot be written is told to `failure`.
+    pub(super) fn new(file: &'a File, failure: &'a FirstFailure) -> Self {
         Self {
             file,
-            is_taken: AtomicBool::new(false),
+            failure,
+            writers: AtomicUsize::new(0),
         }
+    }
+
+    fn is_taken(&self) -> bool {
+        self.writers.load(Ordering::Relaxed) > 0
     }
 
     /// A way for one thread.
@@ -65,33 +71,107 @@ impl Outlet<'_> {
         }
     }
 
-    /// Writes `filled`, now or, if it `may_wait`, later, and tells `failed` of the error and its
-    /// place, if there is one. What is made faster than it is written should not wait: it
-    /// would only leave the core's cache.
-    pub(super) fn put(&mut self, filled: Filled, may_wait: bool, failed: impl Fn(u64, WriteError)) {
-        self.finish(&failed);
-        if may_wait && self.gate.is_taken.load(Ordering::Relaxed) {
+    /// Writes `filled`, now or, if it `may_wait`, later. What is made faster than it is written
+    /// should not wait: it would only leave the core's cache.
+    pub(super) fn put(&mut self, filled: Filled, may_wait: bool) {
+        self.finish();
+        if may_wait && self.gate.is_taken() {
             self.waiting = Some(filled);
         } else {
-            self.write(filled, &failed);
+            self.write(filled);
+        }
+    }
+
+    /// Writes what waits, unless another thread writes.
+    pub(super) fn pass(&mut self) {
+        if self.waiting.is_some() && !self.gate.is_taken() {
+            self.finish();
         }
     }
 
     /// Writes what waits.
-    pub(super) fn finish(&mut self, failed: impl Fn(u64, WriteError)) {
+    pub(super) fn finish(&mut self) {
         if let Some(waiting) = self.waiting.take() {
-            self.write(waiting, &failed);
+            self.write(waiting);
         }
     }
 
-    fn write(&mut self, filled: Filled, failed: &impl Fn(u64, WriteError)) {
+    fn write(&mut self, filled: Filled) {
         let Filled { offset, bytes } = filled;
-        self.gate.is_taken.store(true, Ordering::Relaxed);
+        self.gate.writers.fetch_add(1, Ordering::Relaxed);
         let written = self.gate.file.write_all_at(&bytes, offset);
-        self.gate.is_taken.store(false, Ordering::Relaxed);
+        self.gate.writers.fetch_sub(1, Ordering::Relaxed);
         if let Err(source) = written {
-            failed(offset, WriteError::Write { offset, source });
+            let error = WriteError::Write { offset, source };
+            self.gate.failure.add(offset, error);
         }
         self.give_back(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(offset: u64, bytes: &[u8]) -> Filled {
+        let bytes = bytes.into();
+        Filled { offset, bytes }
+    }
+
+    fn content(file: &File) -> Vec<u8> {
+        let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_waits_for_another_thread_is_written_as_soon_as_that_is_done() {
+        let (file, failure) = (tempfile::tempfile().unwrap(), FirstFailure::default());
+        let gate = Gate::new(&file, &failure);
+        let mut outlet = gate.outlet();
+        outlet.put(filled(0, b"at once "), true);
+        assert_eq!(content(&file), b"at once ");
+
+        gate.writers.store(1, Ordering::Relaxed);
+        outlet.put(filled(8, b"cannot wait "), false);
+        outlet.put(filled(20, b"waits"), true);
+        outlet.pass();
+        assert_eq!(content(&file), b"at once cannot wait ");
+
+        gate.writers.store(0, Ordering::Relaxed);
+        outlet.pass();
+        assert_eq!(content(&file), b"at once cannot wait waits");
+        failure.into_result().unwrap();
+    }
+
+    #[test]
+    fn what_waits_is_written_before_the_next() {
+        let (file, failure) = (tempfile::tempfile().unwrap(), FirstFailure::default());
+        let gate = Gate::new(&file, &failure);
+        gate.writers.store(1, Ordering::Relaxed);
+        let mut outlet = gate.outlet();
+        outlet.put(filled(0, b"one"), true);
+        outlet.put(filled(3, b"two"), true);
+        assert_eq!(content(&file), b"one");
+        outlet.finish();
+        assert_eq!(content(&file), b"onetwo");
+        failure.into_result().unwrap();
+    }
+
+    #[test]
+    fn of_several_failures_the_first_in_the_image_is_told() {
+        let read_only = File::open("/dev/null").unwrap();
+        let failure = FirstFailure::default();
+        let gate = Gate::new(&read_only, &failure);
+        let mut outlet = gate.outlet();
+        for offset in [8192, 4096, 12288] {
+            outlet.put(filled(offset, b"lost"), false);
+        }
+        let error = failure.into_result().unwrap_err();
+        assert!(
+            matches!(error, WriteError::Write { offset: 4096, .. }),
+            "{error}"
+        );
     }
 }

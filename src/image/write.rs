@@ -6,10 +6,10 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Pieces;
 use super::batch::{BATCH_BYTES, Batch, Order, Stretch, stretches};
+use super::failure::FirstFailure;
 use super::outlet::{Filled, Gate, Outlet};
 use super::share::{can_share, share};
 use crate::error::limit_to_raise;
@@ -137,7 +137,7 @@ impl Writing<'_> {
     fn write_all(&self, units: &[Unit]) -> Result<(), WriteError> {
         let next = AtomicUsize::new(0);
         let failure = FirstFailure::default();
-        let gate = Gate::new(self.file);
+        let gate = Gate::new(self.file, &failure);
         rayon::broadcast(|_| {
             let mut reader = Reader::default();
             let mut outlet = gate.outlet();
@@ -150,14 +150,13 @@ impl Writing<'_> {
                     if failure.stands_before(offset) {
                         break;
                     }
-                    if let Err(error) = self.write_batch(&batch, &mut reader, &mut outlet, &failure)
-                    {
+                    if let Err(error) = self.write_batch(&batch, &mut reader, &mut outlet) {
                         failure.add(offset, error);
                         break;
                     }
                 }
             }
-            outlet.finish(|offset, error| failure.add(offset, error));
+            outlet.finish();
         });
         failure.into_result()
     }
@@ -167,10 +166,9 @@ impl Writing<'_> {
         batch: &Batch<'_>,
         reader: &mut Reader,
         outlet: &mut Outlet<'_>,
-        failure: &FirstFailure,
     ) -> Result<(), WriteError> {
         if !batch.is_shareable {
-            return self.copy(batch, batch.range.clone(), reader, outlet, failure);
+            return self.copy(batch, batch.range.clone(), reader, outlet);
         }
         self.job.check()?;
         let Range { mut start, end } = batch.range;
@@ -178,7 +176,7 @@ impl Writing<'_> {
         while start < end {
             let range = start..end.min(start + BATCH_BYTES);
             if range.end > shared_to {
-                self.copy(batch, range, reader, outlet, failure)?;
+                self.copy(batch, range, reader, outlet)?;
             } else {
                 self.show_shared(batch, range, reader, outlet)?;
             }
@@ -212,17 +210,10 @@ impl Writing<'_> {
         range: Range<u64>,
         reader: &mut Reader,
         outlet: &mut Outlet<'_>,
-        failure: &FirstFailure,
     ) -> Result<(), WriteError> {
         let offset = range.start;
         let bytes = self.make(batch, range, reader, outlet)?;
-        outlet.put(
-            Filled { offset, bytes },
-            batch.is_mixed(),
-            |offset, error| {
-                failure.add(offset, error);
-            },
-        );
+        outlet.put(Filled { offset, bytes }, batch.is_mixed());
         Ok(())
     }
 
@@ -237,35 +228,10 @@ impl Writing<'_> {
         self.job.check()?;
         let offset = range.start;
         let mut bytes = outlet.buffer();
-        batch.fill(range, reader, &mut bytes)?;
+        batch.fill(range, reader, &mut bytes, || outlet.pass())?;
         batch.show(offset, &bytes, self.watch);
         self.job.advance(bytes.len() as u64);
         Ok(bytes)
-    }
-}
-
-/// Of several failures the one that stands first in the image.
-#[derive(Default)]
-struct FirstFailure(Mutex<Option<(u64, WriteError)>>);
-
-impl FirstFailure {
-    /// Something failed at byte `offset`.
-    fn add(&self, offset: u64, error: WriteError) {
-        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.as_ref().is_none_or(|(earlier, _)| offset < *earlier) {
-            *first = Some((offset, error));
-        }
-    }
-
-    /// Whether something failed before byte `offset`.
-    fn stands_before(&self, offset: u64) -> bool {
-        let first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        first.as_ref().is_some_and(|(earlier, _)| *earlier < offset)
-    }
-
-    fn into_result(self) -> Result<(), WriteError> {
-        let first = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        first.map_or(Ok(()), |(_, error)| Err(error))
     }
 }
 
