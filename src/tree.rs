@@ -15,6 +15,10 @@ use triomphe::ThinArc;
 
 use crate::source::Source;
 
+mod builder;
+
+pub use builder::TreeBuilder;
+
 /// Nodes, reached by name from a root, which need not be a directory (a store
 /// path may be a file).
 #[derive(Clone, Debug)]
@@ -211,32 +215,6 @@ impl Tree {
         self.nodes.reserve(nodes);
     }
 
-    /// Gives back memory that was kept for more nodes.
-    pub fn shrink(&mut self) {
-        self.nodes.shrink_to_fit();
-    }
-
-    /// Puts all of `entries` into the directory `parent`, which is empty.
-    ///
-    /// # Panics
-    ///
-    /// If `parent` is no empty directory, or a name is there twice.
-    pub fn fill(&mut self, parent: NodeId, entries: Vec<(Name, Node)>) {
-        let count = entries.len();
-        let mut names = Vec::with_capacity(count);
-        for (name, node) in entries {
-            names.push((name, NodeId::at(self.nodes.len())));
-            self.nodes.push(node);
-        }
-        // From a sequence in order, a map is built with its nodes full.
-        let names: BTreeMap<_, _> = names.into_iter().collect();
-        assert_eq!(names.len(), count, "a directory has a name once");
-        match &mut self.node_mut(parent).kind {
-            Kind::Directory(entries) if entries.is_empty() => *entries = names,
-            _ => panic!("only an empty directory can be filled"),
-        }
-    }
-
     /// Gives the node `target` one more name, in the directory `parent`.
     ///
     /// # Panics
@@ -316,6 +294,12 @@ impl NodeId {
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// The place `count` nodes behind this one.
+    #[must_use]
+    pub fn after(self, count: usize) -> Self {
+        Self::at(self.index() + count)
     }
 
     fn at(index: usize) -> Self {

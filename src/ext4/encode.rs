@@ -2,7 +2,7 @@
 //! by whichever thread writes it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
@@ -20,10 +20,7 @@ use crate::image::{Content, Encode, Piece, Pieces};
 use crate::source::Source;
 use crate::tree::Kind;
 
-/// Files whose pieces are in memory twice, while they are put behind those of others.
-const FILES_AT_ONCE: usize = 1 << 15;
-
-/// Files of which one thread makes the pieces.
+/// Files of which one thread makes the pieces, at least.
 const FILES_OF_A_THREAD: usize = 1 << 10;
 
 /// The image of `filesystem`.
@@ -172,36 +169,37 @@ fn add_orphan_file(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
     add_extent_tree(filesystem, number, allocation, &content, pieces);
 }
 
-/// The pieces of all files, made on all threads, with the `internal` ones among them: in order
-/// of their offsets.
-fn with_files(filesystem: &Arc<Filesystem>, mut internal: Vec<Piece>) -> Vec<Piece> {
+/// The pieces of all files, made on all threads, and behind them the `internal` ones.
+fn with_files(filesystem: &Arc<Filesystem>, internal: Vec<Piece>) -> Vec<Piece> {
     let files = filesystem.inventory.files();
-    let mut pieces = Vec::with_capacity(internal.len() + files.len());
-    internal.sort_unstable_by_key(|piece| piece.offset);
-    let mut internal = internal.into_iter().peekable();
-    for start in (0..files.len()).step_by(FILES_AT_ONCE) {
-        let end = files.len().min(start + FILES_AT_ONCE);
-        let parts: Vec<_> = files[start..end]
-            .par_chunks(FILES_OF_A_THREAD)
-            .enumerate()
-            .map(|(part, files)| {
-                let mut pieces = Vec::with_capacity(files.len());
-                for (index, file) in (start + part * FILES_OF_A_THREAD..).zip(files) {
-                    add_file(filesystem, index, file, &mut pieces);
-                }
-                pieces
-            })
-            .collect();
-        for piece in parts.into_iter().flatten() {
-            while let Some(before) = internal.next_if(|before| before.offset < piece.offset) {
-                pieces.push(before);
+    // Few files have more than one piece: all threads put the first of each at its place at once.
+    let mut pieces = Vec::with_capacity(files.len() + files.len() / 16 + internal.len());
+    let others = Mutex::new(internal);
+    let no_panic = "no thread panics while it adds to them";
+    files
+        .par_iter()
+        .enumerate()
+        .with_min_len(FILES_OF_A_THREAD)
+        .map_init(Vec::new, |of_file, (index, file)| {
+            add_file(filesystem, index, file, of_file);
+            let mut of_file = of_file.drain(..);
+            let first = of_file.next().unwrap_or(NO_PIECE);
+            if of_file.len() > 0 {
+                others.lock().expect(no_panic).extend(of_file);
             }
-            pieces.push(piece);
-        }
-    }
-    pieces.extend(internal);
+            first
+        })
+        .collect_into_vec(&mut pieces);
+    pieces.append(&mut others.into_inner().expect(no_panic));
     pieces
 }
+
+/// What stands for the piece of a file without any.
+const NO_PIECE: Piece = Piece {
+    offset: 0,
+    length: 0,
+    content: Content::Zeros,
+};
 
 /// The blocks of a file: content, extent tree, extended attributes.
 fn add_file(filesystem: &Arc<Filesystem>, index: usize, file: &File, pieces: &mut Vec<Piece>) {

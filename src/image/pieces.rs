@@ -99,7 +99,8 @@ impl Pieces {
     #[must_use]
     pub fn new(size: u64, mut pieces: Vec<Piece>) -> Self {
         pieces.retain(|piece| piece.length > 0);
-        pieces.sort_unstable_by_key(|piece| piece.offset);
+        // Stable, for that merges runs that are in order.
+        pieces.sort_by_key(|piece| piece.offset);
         let mut end = 0;
         for piece in &pieces {
             assert!(

@@ -10,7 +10,6 @@
 //! Nothing is opened through a symlink, from the store's directory on: who changes a store
 //! path meanwhile gets an error, and no other file into the image.
 
-use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
@@ -29,7 +28,9 @@ use crate::error::limit_to_raise;
 use crate::source::{
     Base, ChangedError, HostDirectory, HostFile, Obstacle, Origin, Source, kind, obstacle,
 };
-use crate::tree::{Metadata, Name, NameError, Node, NodeId, SharedMetadata, Timestamp, Tree};
+use crate::tree::{
+    Metadata, Name, NameError, Node, NodeId, SharedMetadata, Timestamp, Tree, TreeBuilder,
+};
 
 /// Why a store path could not become a tree.
 #[derive(Debug, thiserror::Error)]
@@ -169,11 +170,7 @@ pub fn scan_closure(
     Ok(paths.zip(trees).collect())
 }
 
-/// Directories that are listed at once. Their listings are in memory beside the trees, and those of
-/// as many before them.
-const DIRECTORIES_AT_ONCE: usize = 256;
-
-/// Directories that a thread lists before others may take some: few, for each round of them ends
+/// Directories that a thread lists before others may take some: few, for each level of them ends
 /// when the last thread is done.
 const DIRECTORIES_OF_A_THREAD: usize = 4;
 
@@ -191,8 +188,12 @@ struct Pending {
 }
 
 /// What stands in a directory.
+#[derive(Default)]
 struct Listing {
+    /// In byte order.
     entries: Vec<(Name, Node)>,
+    /// Those of the entries that are directories, by their places among them.
+    directories: Vec<(usize, Arc<HostDirectory>)>,
     error: Option<ScanError>,
 }
 
@@ -215,41 +216,58 @@ fn scan_all(
         .collect();
     let mut error = None;
     let mut trees = Vec::with_capacity(tops.len());
-    let mut pending = VecDeque::new();
+    let mut pending = Vec::new();
     for (top, node) in tops.iter().zip(nodes) {
         match node {
             Ok(node) => {
                 if node.is_directory() {
-                    pending.push_back(Pending {
+                    pending.push(Pending {
                         tree: trees.len(),
                         id: Tree::ROOT,
                         directory: base.directory().inner(top).into(),
                     });
                 }
-                trees.push(Tree::new(node));
+                trees.push(TreeBuilder::new(node));
             }
             Err(new) => keep_first(&mut error, new),
         }
     }
-    // While some are listed, those before them become parts of their trees.
-    let mut listed = Vec::new();
-    while !(pending.is_empty() && listed.is_empty() || stop.load(Ordering::Relaxed)) {
-        let count = pending.len().min(DIRECTORIES_AT_ONCE);
-        let next: Vec<_> = pending.drain(..count).collect();
-        let (listings, below) = rayon::join(
-            || list_all(base, next, kinds),
-            || fill(&mut trees, listed, &mut error),
-        );
-        pending.extend(below);
-        listed = listings;
+    // Level by level, of all trees at once.
+    while !pending.is_empty() {
+        let mut below = Vec::new();
+        for (Pending { tree, id, .. }, listing) in list_all(base, pending, kinds, stop) {
+            if let Some(new) = listing.error {
+                keep_first(&mut error, new);
+            }
+            let first = trees[tree].fill(id, listing.entries);
+            let pending = |(place, directory)| Pending {
+                tree,
+                id: first.after(place),
+                directory,
+            };
+            below.extend(listing.directories.into_iter().map(pending));
+        }
+        pending = below;
     }
-    trees.iter_mut().for_each(Tree::shrink);
-    error.map_or(Ok(trees), Err)
+    match error {
+        Some(error) => Err(error),
+        None => Ok(trees.into_par_iter().map(TreeBuilder::build).collect()),
+    }
 }
 
-fn list_all(base: &Base, directories: Vec<Pending>, kinds: &Kinds) -> Vec<(Pending, Listing)> {
+/// What stands in each of the directories; nothing once `stop` is set.
+fn list_all(
+    base: &Base,
+    directories: Vec<Pending>,
+    kinds: &Kinds,
+    stop: &AtomicBool,
+) -> Vec<(Pending, Listing)> {
     let list = |directory: Pending| {
-        let listing = list(base, &directory.directory, kinds);
+        let listing = if stop.load(Ordering::Relaxed) {
+            Listing::default()
+        } else {
+            list(base, &directory.directory, kinds)
+        };
         (directory, listing)
     };
     directories
@@ -259,42 +277,11 @@ fn list_all(base: &Base, directories: Vec<Pending>, kinds: &Kinds) -> Vec<(Pendi
         .collect()
 }
 
-/// Puts what was `listed` into its trees; gives the directories in it.
-fn fill(
-    trees: &mut [Tree],
-    listed: Vec<(Pending, Listing)>,
-    error: &mut Option<ScanError>,
-) -> Vec<Pending> {
-    let mut below = Vec::new();
-    for (directory, listing) in listed {
-        if let Some(new) = listing.error {
-            keep_first(error, new);
-        }
-        let tree = &mut trees[directory.tree];
-        tree.fill(directory.id, listing.entries);
-        below.extend(directory.below(tree));
-    }
-    below
-}
-
-impl Pending {
-    /// The directories in it, when it is listed.
-    fn below(&self, tree: &Tree) -> impl Iterator<Item = Self> {
-        tree.entries(self.id)
-            .filter(|(_, id)| tree.node(*id).is_directory())
-            .map(|(name, id)| Self {
-                tree: self.tree,
-                id,
-                directory: Arc::new(self.directory.inner(OsStr::from_bytes(name.as_bytes()))),
-            })
-    }
-}
-
-/// Lists a directory, all of it even after an error, in byte order.
+/// Lists a directory, all of it even after an error.
 fn list(base: &Base, directory: &Arc<HostDirectory>, kinds: &Kinds) -> Listing {
     try_list(base, directory, kinds).unwrap_or_else(|error| Listing {
-        entries: Vec::new(),
         error: Some(error),
+        ..Listing::default()
     })
 }
 
@@ -304,24 +291,31 @@ fn try_list(
     kinds: &Kinds,
 ) -> Result<Listing, ScanError> {
     let (open, names) = names(base, directory)?;
-    // Collected one by one, for an error must not keep the others from being looked at.
-    let entries: Vec<_> = names
-        .into_par_iter()
-        .with_min_len(ENTRIES_AT_ONCE)
-        .map(|(name, file_type)| look_at_entry(open.as_fd(), directory, name, file_type, kinds))
-        .collect();
-    let mut listing = Listing {
-        entries: Vec::with_capacity(entries.len()),
-        error: None,
+    let open = open.as_fd();
+    let LookedAt { mut entries, error } = if names.len() > ENTRIES_AT_ONCE {
+        let parts = names.par_chunks(ENTRIES_AT_ONCE);
+        let parts: Vec<_> = parts
+            .map(|names| look_at_all(open, directory, names.to_vec(), kinds))
+            .collect();
+        LookedAt::joined(parts)
+    } else {
+        look_at_all(open, directory, names, kinds)
     };
-    for entry in entries {
-        match entry {
-            Ok(entry) => listing.entries.push(entry),
-            Err(error) => keep_first(&mut listing.error, error),
-        }
-    }
-    listing.entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(listing)
+    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    let directories = entries
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, node))| node.is_directory())
+        .map(|(place, (name, _))| {
+            let name = OsStr::from_bytes(name.as_bytes());
+            (place, Arc::new(directory.inner(name)))
+        })
+        .collect();
+    Ok(Listing {
+        entries,
+        directories,
+        error,
+    })
 }
 
 /// A directory, open, and the names and types in it.
@@ -343,6 +337,48 @@ fn names(
         }
     }
     Ok((open, found))
+}
+
+/// Entries of a directory, in any order.
+struct LookedAt {
+    entries: Vec<(Name, Node)>,
+    error: Option<ScanError>,
+}
+
+impl LookedAt {
+    fn joined(parts: Vec<Self>) -> Self {
+        let count = parts.iter().map(|part| part.entries.len()).sum();
+        let mut all = Self {
+            entries: Vec::with_capacity(count),
+            error: None,
+        };
+        for part in parts {
+            all.entries.extend(part.entries);
+            if let Some(new) = part.error {
+                keep_first(&mut all.error, new);
+            }
+        }
+        all
+    }
+}
+
+/// The nodes of all that has `names` in `directory`, which is `open`: an error does not keep the
+/// others from being looked at.
+fn look_at_all(
+    open: BorrowedFd<'_>,
+    directory: &Arc<HostDirectory>,
+    names: Vec<(Name, FileType)>,
+    kinds: &Kinds,
+) -> LookedAt {
+    let mut entries = Vec::with_capacity(names.len());
+    let mut error = None;
+    for (name, file_type) in names {
+        match look_at_entry(open, directory, name, file_type, kinds) {
+            Ok(entry) => entries.push(entry),
+            Err(new) => keep_first(&mut error, new),
+        }
+    }
+    LookedAt { entries, error }
 }
 
 /// The node of what has `name` in `directory`, which is `open`. Only a regular file costs a
