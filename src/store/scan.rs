@@ -10,14 +10,15 @@
 //! Nothing is opened through a symlink, from the store's directory on: who changes a store
 //! path meanwhile gets an error, and no other file into the image.
 
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, RawDir, Stat, readlinkat, statat};
@@ -170,7 +171,11 @@ pub fn scan_closure(
     Ok(paths.zip(trees).collect())
 }
 
-/// Directories that a thread lists before others may take some: few, for each level of them ends
+/// Directories that are listed at once: so many that threads seldom wait for the last one, and so
+/// few that what they tell of them fits into memory that was used before.
+const DIRECTORIES_AT_ONCE: usize = 1024;
+
+/// Directories that a thread lists before others may take some: few, for each round of them ends
 /// when the last thread is done.
 const DIRECTORIES_OF_A_THREAD: usize = 4;
 
@@ -179,6 +184,34 @@ const ENTRIES_AT_ONCE: usize = 256;
 
 /// Bytes of names that the kernel gives at once: some hundred names.
 const LISTING_BYTES: usize = 16 << 10;
+
+/// The trees at `tops`, which are paths below `base`.
+fn scan_all(
+    base: &Path,
+    tops: &[PathBuf],
+    mtime: Timestamp,
+    stop: &AtomicBool,
+) -> Result<Vec<Tree>, ScanError> {
+    let Some(first) = tops.first() else {
+        return Ok(Vec::new());
+    };
+    let scan = Scan {
+        base: Base::open(base.into())
+            .map_err(|errno| ScanError::reading(base.join(first), errno.into()))?,
+        kinds: Kinds::new(mtime),
+        error: FirstError::default(),
+    };
+    let trees = scan.trees(tops, stop);
+    scan.error.into_result()?;
+    Ok(trees.into_par_iter().map(TreeBuilder::build).collect())
+}
+
+/// A scan of paths below a base. An error does not keep it from looking at all the rest.
+struct Scan {
+    base: Base,
+    kinds: Kinds,
+    error: FirstError,
+}
 
 /// A directory that is yet to be listed.
 struct Pending {
@@ -194,128 +227,93 @@ struct Listing {
     entries: Vec<(Name, Node)>,
     /// Those of the entries that are directories, by their places among them.
     directories: Vec<(usize, Arc<HostDirectory>)>,
-    error: Option<ScanError>,
 }
 
-/// The trees at `tops`, which are paths below `base`.
-fn scan_all(
-    base: &Path,
-    tops: &[PathBuf],
-    mtime: Timestamp,
-    stop: &AtomicBool,
-) -> Result<Vec<Tree>, ScanError> {
-    let Some(first) = tops.first() else {
-        return Ok(Vec::new());
-    };
-    let kinds = &Kinds::new(mtime);
-    let base = &Base::open(base.into())
-        .map_err(|errno| ScanError::reading(base.join(first), errno.into()))?;
-    let nodes: Vec<_> = tops
-        .par_iter()
-        .map(|top| look_at(base, top, kinds))
-        .collect();
-    let mut error = None;
-    let mut trees = Vec::with_capacity(tops.len());
-    let mut pending = Vec::new();
-    for (top, node) in tops.iter().zip(nodes) {
-        match node {
-            Ok(node) => {
-                if node.is_directory() {
-                    pending.push(Pending {
-                        tree: trees.len(),
-                        id: Tree::ROOT,
-                        directory: base.directory().inner(top).into(),
-                    });
-                }
-                trees.push(TreeBuilder::new(node));
+impl Scan {
+    /// The trees at `tops`; not all of them after an error, nor all of each once `stop` is set.
+    fn trees(&self, tops: &[PathBuf], stop: &AtomicBool) -> Vec<TreeBuilder> {
+        let look = |top: &PathBuf| self.error.keep(look_at(&self.base, top, &self.kinds));
+        let nodes: Vec<_> = tops.par_iter().map(look).collect();
+        let mut trees = Vec::with_capacity(tops.len());
+        let mut pending = VecDeque::new();
+        for (top, node) in tops.iter().zip(nodes) {
+            let Some(node) = node else { continue };
+            if node.is_directory() {
+                pending.push_back(Pending {
+                    tree: trees.len(),
+                    id: Tree::ROOT,
+                    directory: self.base.directory().inner(top).into(),
+                });
             }
-            Err(new) => keep_first(&mut error, new),
+            trees.push(TreeBuilder::new(node));
         }
-    }
-    // Level by level, of all trees at once.
-    while !pending.is_empty() {
-        let mut below = Vec::new();
-        for (Pending { tree, id, .. }, listing) in list_all(base, pending, kinds, stop) {
-            if let Some(new) = listing.error {
-                keep_first(&mut error, new);
+        while !(pending.is_empty() || stop.load(Ordering::Relaxed)) {
+            let count = pending.len().min(DIRECTORIES_AT_ONCE);
+            let next = pending.drain(..count).collect();
+            for (Pending { tree, id, .. }, listing) in self.list_all(next) {
+                let first = trees[tree].fill(id, listing.entries);
+                let below = |(place, directory)| Pending {
+                    tree,
+                    id: first.after(place),
+                    directory,
+                };
+                pending.extend(listing.directories.into_iter().map(below));
             }
-            let first = trees[tree].fill(id, listing.entries);
-            let pending = |(place, directory)| Pending {
-                tree,
-                id: first.after(place),
-                directory,
-            };
-            below.extend(listing.directories.into_iter().map(pending));
         }
-        pending = below;
+        trees
     }
-    match error {
-        Some(error) => Err(error),
-        None => Ok(trees.into_par_iter().map(TreeBuilder::build).collect()),
-    }
-}
 
-/// What stands in each of the directories; nothing once `stop` is set.
-fn list_all(
-    base: &Base,
-    directories: Vec<Pending>,
-    kinds: &Kinds,
-    stop: &AtomicBool,
-) -> Vec<(Pending, Listing)> {
-    let list = |directory: Pending| {
-        let listing = if stop.load(Ordering::Relaxed) {
-            Listing::default()
-        } else {
-            list(base, &directory.directory, kinds)
+    fn list_all(&self, directories: Vec<Pending>) -> Vec<(Pending, Listing)> {
+        let list = |directory: Pending| {
+            let listing = self.error.keep(self.list(&directory.directory));
+            (directory, listing.unwrap_or_default())
         };
-        (directory, listing)
-    };
-    directories
-        .into_par_iter()
-        .with_max_len(DIRECTORIES_OF_A_THREAD)
-        .map(list)
-        .collect()
-}
+        directories
+            .into_par_iter()
+            .with_max_len(DIRECTORIES_OF_A_THREAD)
+            .map(list)
+            .collect()
+    }
 
-/// Lists a directory, all of it even after an error.
-fn list(base: &Base, directory: &Arc<HostDirectory>, kinds: &Kinds) -> Listing {
-    try_list(base, directory, kinds).unwrap_or_else(|error| Listing {
-        error: Some(error),
-        ..Listing::default()
-    })
-}
-
-fn try_list(
-    base: &Base,
-    directory: &Arc<HostDirectory>,
-    kinds: &Kinds,
-) -> Result<Listing, ScanError> {
-    let (open, names) = names(base, directory)?;
-    let open = open.as_fd();
-    let LookedAt { mut entries, error } = if names.len() > ENTRIES_AT_ONCE {
-        let parts = names.par_chunks(ENTRIES_AT_ONCE);
-        let parts: Vec<_> = parts
-            .map(|names| look_at_all(open, directory, names.to_vec(), kinds))
+    fn list(&self, directory: &Arc<HostDirectory>) -> Result<Listing, ScanError> {
+        let (open, names) = names(&self.base, directory)?;
+        let look = |names| self.look_at_all(open.as_fd(), directory, names);
+        let mut entries = if names.len() > ENTRIES_AT_ONCE {
+            let parts = names.par_chunks(ENTRIES_AT_ONCE);
+            parts.flat_map_iter(|names| look(names.to_vec())).collect()
+        } else {
+            look(names)
+        };
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let directories = entries
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, node))| node.is_directory())
+            .map(|(place, (name, _))| {
+                let name = OsStr::from_bytes(name.as_bytes());
+                (place, Arc::new(directory.inner(name)))
+            })
             .collect();
-        LookedAt::joined(parts)
-    } else {
-        look_at_all(open, directory, names, kinds)
-    };
-    entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    let directories = entries
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, node))| node.is_directory())
-        .map(|(place, (name, _))| {
-            let name = OsStr::from_bytes(name.as_bytes());
-            (place, Arc::new(directory.inner(name)))
+        Ok(Listing {
+            entries,
+            directories,
         })
-        .collect();
-    Ok(Listing {
-        entries,
-        directories,
-        error,
-    })
+    }
+
+    /// The nodes of all that has `names` in `directory`, which is `open`.
+    fn look_at_all(
+        &self,
+        open: BorrowedFd<'_>,
+        directory: &Arc<HostDirectory>,
+        names: Vec<(Name, FileType)>,
+    ) -> Vec<(Name, Node)> {
+        let mut entries = Vec::with_capacity(names.len());
+        for (name, file_type) in names {
+            let entry = look_at_entry(open, directory, name, file_type, &self.kinds);
+            entries.extend(self.error.keep(entry));
+        }
+        entries
+    }
 }
 
 /// A directory, open, and the names and types in it.
@@ -337,48 +335,6 @@ fn names(
         }
     }
     Ok((open, found))
-}
-
-/// Entries of a directory, in any order.
-struct LookedAt {
-    entries: Vec<(Name, Node)>,
-    error: Option<ScanError>,
-}
-
-impl LookedAt {
-    fn joined(parts: Vec<Self>) -> Self {
-        let count = parts.iter().map(|part| part.entries.len()).sum();
-        let mut all = Self {
-            entries: Vec::with_capacity(count),
-            error: None,
-        };
-        for part in parts {
-            all.entries.extend(part.entries);
-            if let Some(new) = part.error {
-                keep_first(&mut all.error, new);
-            }
-        }
-        all
-    }
-}
-
-/// The nodes of all that has `names` in `directory`, which is `open`: an error does not keep the
-/// others from being looked at.
-fn look_at_all(
-    open: BorrowedFd<'_>,
-    directory: &Arc<HostDirectory>,
-    names: Vec<(Name, FileType)>,
-    kinds: &Kinds,
-) -> LookedAt {
-    let mut entries = Vec::with_capacity(names.len());
-    let mut error = None;
-    for (name, file_type) in names {
-        match look_at_entry(open, directory, name, file_type, kinds) {
-            Ok(entry) => entries.push(entry),
-            Err(new) => keep_first(&mut error, new),
-        }
-    }
-    LookedAt { entries, error }
 }
 
 /// The node of what has `name` in `directory`, which is `open`. Only a regular file costs a
@@ -513,11 +469,30 @@ fn entry_path(directory: &HostDirectory, name: &[u8]) -> PathBuf {
     directory.path().join(OsStr::from_bytes(name))
 }
 
-/// Keeps the error whose path comes first, so that the report does not hang on the
-/// order in which the host lists a directory.
-fn keep_first(kept: &mut Option<ScanError>, new: ScanError) {
-    if kept.as_ref().is_none_or(|kept| new.path() < kept.path()) {
-        *kept = Some(new);
+/// The error whose path comes first, so that the report does not hang on the order in which the
+/// host lists a directory, and threads come to it.
+#[derive(Default)]
+struct FirstError(Mutex<Option<ScanError>>);
+
+impl FirstError {
+    const NO_PANIC: &str = "no thread panics while it compares paths";
+
+    /// What was found; an error is kept.
+    fn keep<T>(&self, found: Result<T, ScanError>) -> Option<T> {
+        let new = match found {
+            Ok(found) => return Some(found),
+            Err(new) => new,
+        };
+        let mut first = self.0.lock().expect(Self::NO_PANIC);
+        if first.as_ref().is_none_or(|first| new.path() < first.path()) {
+            *first = Some(new);
+        }
+        None
+    }
+
+    fn into_result(self) -> Result<(), ScanError> {
+        let first = self.0.into_inner().expect(Self::NO_PANIC);
+        first.map_or(Ok(()), Err)
     }
 }
 
