@@ -194,7 +194,7 @@ fn with_files(filesystem: &Arc<Filesystem>, internal: Vec<Piece>) -> Vec<Piece> 
     pieces
 }
 
-/// What stands for the piece of a file without any.
+/// What stands for the piece of a file without any; [`Pieces::new`] leaves it out.
 const NO_PIECE: Piece = Piece {
     offset: 0,
     length: 0,

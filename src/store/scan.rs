@@ -652,6 +652,19 @@ mod tests {
     }
 
     #[test]
+    fn more_directories_than_are_listed_at_once_are_all_listed() {
+        let temporary = temporary();
+        let count = DIRECTORIES_AT_ONCE + 7;
+        for directory in 0..count {
+            let directory = temporary.path().join(directory.to_string());
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("file"), "").unwrap();
+        }
+        let tree = scan(temporary.path(), MTIME).unwrap();
+        assert_eq!(tree.len(), 1 + 2 * count);
+    }
+
+    #[test]
     fn depth_costs_no_stack() {
         let temporary = temporary();
         let depth = 1900; // a path has at most 4,095 bytes
@@ -691,6 +704,11 @@ mod tests {
         assert!(
             matches!(&error, ScanError::Special { kind: "a socket", path } if *path == top.join("b"))
         );
+        // Found later, but not the first in path order.
+        fs::create_dir(top.join("c")).unwrap();
+        mkfifo(&top.join("c/z"));
+        let error = scan(top, MTIME).unwrap_err();
+        assert_eq!(error.path(), top.join("b"));
         mkfifo(&top.join("a/deep/z"));
         let error = scan(top, MTIME).unwrap_err();
         assert!(
