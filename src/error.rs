@@ -1,10 +1,14 @@
-//! How an error is told: as one chain of causes.
+//! How an error is told: as one chain of causes, and of several the first.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::io;
 
 use rustix::io::Errno;
+
+mod first_failure;
+
+pub(crate) use first_failure::FirstFailure;
 
 /// An error and its causes, in one line: `error: cause: cause`. A name that stands in it may
 /// hold any byte, so control characters are escaped: `\n`.

@@ -3,7 +3,6 @@
 mod batch;
 mod container;
 mod covered;
-mod failure;
 mod ordered;
 mod outlet;
 mod output;

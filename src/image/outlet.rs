@@ -6,12 +6,12 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::WriteError;
-use super::failure::FirstFailure;
+use crate::error::FirstFailure;
 
 /// A file to which many threads write.
 pub(super) struct Gate<'a> {
     file: &'a File,
-    failure: &'a FirstFailure,
+    failure: &'a FirstFailure<u64, WriteError>,
     /// Threads that write. The kernel puts them in order.
     writers: AtomicUsize,
 }
@@ -36,7 +36,7 @@ const LONG: usize = 4 << 20;
 
 impl<'a> Gate<'a> {
     /// The gate of `file`. What cannot be written is told to `failure`.
-    pub(super) fn new(file: &'a File, failure: &'a FirstFailure) -> Self {
+    pub(super) fn new(file: &'a File, failure: &'a FirstFailure<u64, WriteError>) -> Self {
         Self {
             file,
             failure,

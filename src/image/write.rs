@@ -9,10 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Pieces;
 use super::batch::{BATCH_BYTES, Batch, Order, Stretch, stretches};
-use super::failure::FirstFailure;
 use super::outlet::{Filled, Gate, Outlet};
 use super::share::{can_share, share};
-use crate::error::limit_to_raise;
+use crate::error::{FirstFailure, limit_to_raise};
 use crate::job::{Job, Stopped};
 use crate::source::{ReadError, Reader, Watch};
 
@@ -147,7 +146,7 @@ impl Writing<'_> {
                     .flat_map(|stretch| stretch.batches(self.pieces, self.sharing));
                 for batch in batches {
                     let offset = batch.range.start;
-                    if failure.stands_before(offset) {
+                    if failure.stands_before(&offset) {
                         break;
                     }
                     if let Err(error) = self.write_batch(&batch, &mut reader, &mut outlet) {

@@ -17,15 +17,15 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, RawDir, Stat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::{Closure, ClosurePath, Content, STORE_DIRECTORY, StorePath};
-use crate::error::limit_to_raise;
+use crate::error::{FirstFailure, limit_to_raise};
 use crate::source::{
     Base, ChangedError, HostDirectory, HostFile, Obstacle, Origin, Source, kind, obstacle,
 };
@@ -199,10 +199,10 @@ fn scan_all(
         base: Base::open(base.into())
             .map_err(|errno| ScanError::reading(base.join(first), errno.into()))?,
         kinds: Kinds::new(mtime),
-        error: FirstError::default(),
+        failure: FirstFailure::default(),
     };
     let trees = scan.trees(tops, stop);
-    scan.error.into_result()?;
+    scan.failure.into_result()?;
     Ok(trees.into_par_iter().map(TreeBuilder::build).collect())
 }
 
@@ -210,7 +210,8 @@ fn scan_all(
 struct Scan {
     base: Base,
     kinds: Kinds,
-    error: FirstError,
+    /// By the path that is at fault.
+    failure: FirstFailure<PathBuf, ScanError>,
 }
 
 /// A directory that is yet to be listed.
@@ -232,7 +233,7 @@ struct Listing {
 impl Scan {
     /// The trees at `tops`; not all of them after an error, nor all of each once `stop` is set.
     fn trees(&self, tops: &[PathBuf], stop: &AtomicBool) -> Vec<TreeBuilder> {
-        let look = |top: &PathBuf| self.error.keep(look_at(&self.base, top, &self.kinds));
+        let look = |top: &PathBuf| self.found(look_at(&self.base, top, &self.kinds));
         let nodes: Vec<_> = tops.par_iter().map(look).collect();
         let mut trees = Vec::with_capacity(tops.len());
         let mut pending = VecDeque::new();
@@ -263,9 +264,16 @@ impl Scan {
         trees
     }
 
+    /// What was found; an error is kept.
+    fn found<T>(&self, found: Result<T, ScanError>) -> Option<T> {
+        found
+            .map_err(|error| self.failure.add(error.path().into(), error))
+            .ok()
+    }
+
     fn list_all(&self, directories: Vec<Pending>) -> Vec<(Pending, Listing)> {
         let list = |directory: Pending| {
-            let listing = self.error.keep(self.list(&directory.directory));
+            let listing = self.found(self.list(&directory.directory));
             (directory, listing.unwrap_or_default())
         };
         directories
@@ -310,7 +318,7 @@ impl Scan {
         let mut entries = Vec::with_capacity(names.len());
         for (name, file_type) in names {
             let entry = look_at_entry(open, directory, name, file_type, &self.kinds);
-            entries.extend(self.error.keep(entry));
+            entries.extend(self.found(entry));
         }
         entries
     }
@@ -467,33 +475,6 @@ fn unfit(path: PathBuf, source: NameError) -> ScanError {
 
 fn entry_path(directory: &HostDirectory, name: &[u8]) -> PathBuf {
     directory.path().join(OsStr::from_bytes(name))
-}
-
-/// The error whose path comes first, so that the report does not hang on the order in which the
-/// host lists a directory, and threads come to it.
-#[derive(Default)]
-struct FirstError(Mutex<Option<ScanError>>);
-
-impl FirstError {
-    const NO_PANIC: &str = "no thread panics while it compares paths";
-
-    /// What was found; an error is kept.
-    fn keep<T>(&self, found: Result<T, ScanError>) -> Option<T> {
-        let new = match found {
-            Ok(found) => return Some(found),
-            Err(new) => new,
-        };
-        let mut first = self.0.lock().expect(Self::NO_PANIC);
-        if first.as_ref().is_none_or(|first| new.path() < first.path()) {
-            *first = Some(new);
-        }
-        None
-    }
-
-    fn into_result(self) -> Result<(), ScanError> {
-        let first = self.0.into_inner().expect(Self::NO_PANIC);
-        first.map_or(Ok(()), Err)
-    }
 }
 
 impl ScanError {
