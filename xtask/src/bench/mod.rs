@@ -11,6 +11,7 @@ mod huge_pages;
 mod kinds;
 mod made;
 mod measure;
+mod order;
 mod peers;
 mod plot;
 mod report;
@@ -174,7 +175,8 @@ fn tools(workspace: &Workspace) -> Result<Tools> {
     })
 }
 
-/// The runs of each of `peers`, written to where the row wants it. Who makes a copy comes after
+/// The runs of each of `peers`, written to where the row wants it. They take turns in an
+/// [order](order::order) that changes from round to round; who makes a copy comes after
 /// the others: what they free the host of a virtual machine takes, and others would wait for it.
 fn measure_all(tools: &Tools, row: &Row, peers: &'static [Peer], size: Size) -> Result<Measured> {
     let tools = row.tools.as_ref().unwrap_or(tools);
@@ -184,10 +186,12 @@ fn measure_all(tools: &Tools, row: &Row, peers: &'static [Peer], size: Size) -> 
         measure::run(tools, row, first, size, false)?;
     }
     for are_of_copies in [false, true] {
+        let are_next = |peer: &Peer| (peer.role == Role::OtherOfCopy) == are_of_copies;
+        let mut next: Vec<_> = all.iter_mut().filter(|(peer, _)| are_next(peer)).collect();
         for round in 0..row.rounds {
-            for (peer, runs) in &mut all {
-                let is_next = (peer.role == Role::OtherOfCopy) == are_of_copies;
-                if is_next && round < runs.wanted(peer, row.rounds) {
+            for turn in order::order(next.len(), round) {
+                let (peer, runs) = &mut *next[turn];
+                if round < runs.wanted(peer, row.rounds) {
                     let run = measure::run(tools, row, peer, size, round == 0)?;
                     eprintln!("    round {}: {}: {run}", round + 1, peer.name);
                     runs.add(run);

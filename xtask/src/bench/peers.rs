@@ -77,8 +77,7 @@ const COPY_FILE_RANGE: Peer = Peer {
     command: |tools, row| limit(tools, row, "copy_file_range"),
 };
 
-/// Those of a row of store paths. Who writes nothing does not stand last: a virtual machine gives
-/// memory back that is free for a while, and who writes next, in each round the first, waits for it.
+/// Those of a row of store paths.
 pub(super) const PEERS: &[Peer] = &[
     OURS,
     Peer {
