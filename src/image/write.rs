@@ -236,7 +236,9 @@ impl Writing<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::io::Read;
+    use std::path::Path;
     use std::sync::Arc;
 
     use super::*;
@@ -364,29 +366,68 @@ mod tests {
         assert!(streams.iter().all(|stream| *stream == streams[0]));
     }
 
+    /// A file at `path` that had `length` bytes when it was scanned.
+    fn scanned(path: &Path, length: u64) -> Content {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap();
+        let host_file = HostFile {
+            directory: Arc::new(HostDirectory::new(path.parent().unwrap())),
+            name: Name::new(name).unwrap(),
+        };
+        Content::Source {
+            source: Source::new(length, Origin::HostFile(host_file)),
+            skip: 0,
+        }
+    }
+
     #[test]
     fn a_file_that_changed_its_size_is_an_error_that_names_it() {
         let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("grown"), b"123456").unwrap();
-        let host_file = HostFile {
-            directory: Arc::new(HostDirectory::new(directory.path())),
-            name: Name::new("grown").unwrap(),
-        };
-        let source = Source::new(5, Origin::HostFile(host_file));
-        let content = Content::Source { source, skip: 0 };
+        let grown = directory.path().join("grown");
+        std::fs::write(&grown, b"123456").unwrap();
         let pieces = Pieces::new(
             4096,
             vec![Piece {
                 offset: 0,
                 length: 4096,
-                content,
+                content: scanned(&grown, 5),
             }],
         );
         let error = write(&pieces, &tempfile::tempfile().unwrap(), &Job::default()).unwrap_err();
         assert!(
-            matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: 5, found: 6 }) if path.ends_with("grown")),
+            matches!(&error, WriteError::Source(ReadError::SizeChanged { path, expected: 5, found: 6 }) if *path == grown),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_error_that_stands_earlier_is_told_though_it_is_found_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let [earlier, later] = ["earlier", "later"].map(|name| directory.path().join(name));
+        let mut pieces = vec![
+            Piece {
+                offset: 0,
+                length: 5 << 20,
+                content: scanned(&earlier, 5 << 20),
+            },
+            Piece {
+                offset: 5 << 20,
+                length: 4096,
+                content: scanned(&later, 4096),
+            },
+        ];
+        pieces.extend((1..256).map(|i| Piece {
+            offset: (5 << 20) + i * 4096,
+            length: 4096,
+            content: bytes(b"small"),
+        }));
+        let pieces = Pieces::new(6 << 20, pieces);
+        let (units, _) = units(stretches(&pieces, false));
+        assert_eq!(units[0][0].range.start, 5 << 20, "what is written first");
+
+        let file = tempfile::tempfile().unwrap();
+        let error = with_threads(1, || write(&pieces, &file, &Job::default())).unwrap_err();
+        let expected = format!("{} changed", earlier.display());
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
 
     #[test]
