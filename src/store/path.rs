@@ -120,8 +120,8 @@ impl TryFrom<String> for StorePath {
     }
 }
 
-/// Whether a byte is a digit of a hash, for each byte: a graph has ten times as many paths as its
-/// closure, and to search the digits for each character would take most of the time to read it.
+/// Whether a byte is a digit of a hash, for each byte. A graph names a path again wherever
+/// another refers to it: to search [`ALPHABET`] for each character of all these is slow.
 static IS_DIGIT: [bool; 256] = {
     let mut is_digit = [false; 256];
     let mut at = 0;
