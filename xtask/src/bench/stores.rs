@@ -86,6 +86,8 @@ impl Store {
     /// Writes what was made to the disk, and lets it stand at [`STORE`].
     pub(super) fn bind(&self) -> Result<()> {
         sync(&self.root)?;
+        // Where Nix has done nothing yet, it is not there.
+        fs::create_dir_all(STORE).with_context(|| format!("making {STORE}"))?;
         let flags = MsFlags::MS_BIND;
         mount(
             Some(&self.paths()),
