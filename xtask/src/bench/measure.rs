@@ -13,6 +13,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::Size;
 use super::peers::{Peer, Role, Tools};
 use super::rows::Row;
+use super::settle::settle;
 use super::stores;
 
 /// One run.
@@ -63,6 +64,9 @@ pub(super) fn run(
     is_first: bool,
 ) -> Result<Run> {
     make_ready(tools, row, peer)?;
+    if size == Size::Full {
+        settle()?;
+    }
     let read_before = read_bytes(row)?;
     let free_before = free_bytes(tools, row)?;
 

@@ -17,6 +17,7 @@ mod plot;
 mod report;
 mod rows;
 mod series;
+mod settle;
 mod smaller;
 mod start;
 mod stores;
