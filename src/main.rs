@@ -314,14 +314,3 @@ impl Failure {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_of_small_pages_when_it_is_said() {
-        use_small_pages();
-        assert!(rustix::thread::transparent_huge_pages_are_disabled().unwrap());
-    }
-}

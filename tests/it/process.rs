@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -95,6 +95,25 @@ fn assert_fails(output: &Output, code: i32, message: &str) {
         .collect();
     assert_eq!(lines, [format!("nix2image: error: {message}")]);
     assert_eq!(output.status.code(), Some(code));
+}
+
+#[test]
+fn a_builder_has_memory_of_small_pages() {
+    let directory = temporary::directory();
+    let attrs = directory.path().join("attrs.json");
+    output(Command::new("mkfifo").arg(&attrs));
+    let mut builder = nix2image()
+        .env("NIX_ATTRS_JSON_FILE", &attrs)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Opened when the builder opens it; it waits for what stands in it then.
+    let writer = fs::OpenOptions::new().write(true).open(&attrs).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", builder.id())).unwrap();
+    drop(writer);
+    builder.wait().unwrap();
+    let pages = status.lines().find(|line| line.starts_with("THP_enabled"));
+    assert_eq!(pages, Some("THP_enabled:\t0"));
 }
 
 #[test]
