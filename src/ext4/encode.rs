@@ -11,7 +11,7 @@ use super::filesystem::{Filesystem, placed_xattrs};
 use super::format::SUPERBLOCK_OFFSET;
 use super::geometry::Run;
 use super::inventory::{File, number_at};
-use super::layout::Allocation;
+use super::layout::{Allocation, first_inode};
 use super::units::{
     BLOCK_BYTES, BLOCK_SIZE, Block, Group, INODE_SIZE, INODES_PER_BLOCK, InodeNumber, Rank,
 };
@@ -19,6 +19,9 @@ use super::{directory, group, journal, orphan, resize};
 use crate::image::{Content, Encode, Piece, Pieces};
 use crate::source::Source;
 use crate::tree::Kind;
+
+/// Blocks of an inode table that are made at once: few enough for the cache of a core.
+const TABLE_STEP: usize = 32;
 
 /// Files of which one thread makes the pieces, at least.
 const FILES_OF_A_THREAD: usize = 1 << 10;
@@ -74,6 +77,7 @@ fn add_superblocks(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
 
 /// Bitmaps and inode tables, as far as they are not left to the kernel.
 fn add_group_metadata(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
+    let shape = filesystem.layout.geometry.shape();
     for (group, usage) in (0..).map(Group).zip(&filesystem.groups) {
         let places = filesystem.layout.geometry.metadata(group);
         let mut add = |start, length, what| {
@@ -85,18 +89,22 @@ fn add_group_metadata(filesystem: &Arc<Filesystem>, pieces: &mut Vec<Piece>) {
         if !usage.inode_bitmap_implied() {
             add(places.inode_bitmap, 1, Structure::InodeBitmap(group));
         }
-        let used_blocks = u64::from(usage.used_inodes.div_ceil(INODES_PER_BLOCK));
-        add(
-            places.inode_table,
-            used_blocks,
-            Structure::InodeTable(group),
-        );
+        let used_blocks = usage.used_inodes.div_ceil(INODES_PER_BLOCK);
+        let first_inode = first_inode(shape, group).0;
+        for skip in (0..used_blocks).step_by(TABLE_STEP) {
+            add(
+                Block(places.inode_table.0 + u64::from(skip)),
+                u64::from(used_blocks - skip).min(TABLE_STEP as u64),
+                Structure::Inodes(InodeNumber(first_inode + skip * INODES_PER_BLOCK)),
+            );
+        }
         if !usage.inodes_implied {
             let table = Run {
                 start: places.inode_table,
-                length: filesystem.layout.geometry.shape().inode_table_blocks(),
+                length: shape.inode_table_blocks(),
             };
-            pieces.push(piece(table.split_at(used_blocks).1, Content::Zeros));
+            let unused = table.split_at(used_blocks.into()).1;
+            pieces.push(piece(unused, Content::Zeros));
         }
     }
 }
@@ -281,7 +289,8 @@ struct Deferred {
 enum Structure {
     BlockBitmap(Group),
     InodeBitmap(Group),
-    InodeTable(Group),
+    /// Adjacent inodes of a group, from this one on.
+    Inodes(InodeNumber),
     /// Adjacent blocks of the file, the first of which stands at `at`.
     OrphanFile {
         number: InodeNumber,
@@ -304,10 +313,9 @@ impl Encode for Deferred {
             Structure::InodeBitmap(group) => {
                 group::encode_inode_bitmap(&fs.layout, fs.groups[group.index()], bytes);
             }
-            Structure::InodeTable(group) => {
-                let numbers = group::used_inodes(&fs.layout, group, fs.groups[group.index()]);
-                for (number, bytes) in numbers.zip(bytes.chunks_exact_mut(INODE_SIZE)) {
-                    fs.encode_inode(number, bytes);
+            Structure::Inodes(first) => {
+                for (bytes, number) in bytes.chunks_exact_mut(INODE_SIZE).zip(first.0..) {
+                    fs.encode_inode(InodeNumber(number), bytes);
                 }
             }
             Structure::Directory(index) => {

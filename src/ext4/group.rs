@@ -12,7 +12,7 @@ use super::format::{BG_BLOCK_UNINIT, BG_INODE_UNINIT, GroupDescriptor, zeroed};
 use super::inventory::{Inventory, number_at};
 use super::layout::{Layout, first_inode};
 use super::options::Uuid;
-use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group, InodeNumber};
+use super::units::{BLOCK_SIZE, BLOCKS_PER_GROUP, Block, Group};
 use crate::tree::Tree;
 
 /// What a group consists of.
@@ -204,16 +204,6 @@ fn descriptor(layout: &Layout, group: Group, usage: Usage, checksum: Checksum) -
 /// The end of `group`, which for the last one is the filesystem's.
 fn group_end(layout: &Layout, group: Group) -> Block {
     Block(layout.blocks).min(Group(group.0 + 1).start())
-}
-
-/// The inodes of `group` that are in use.
-pub(super) fn used_inodes(
-    layout: &Layout,
-    group: Group,
-    usage: Usage,
-) -> impl Iterator<Item = InodeNumber> {
-    let first = first_inode(layout.geometry.shape(), group).0;
-    (first..first + usage.used_inodes).map(InodeNumber)
 }
 
 fn half(value: u64) -> u16 {

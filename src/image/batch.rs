@@ -13,8 +13,8 @@ pub(super) struct Stretch {
     pub range: Range<u64>,
     /// Place of the piece that the range begins in.
     first: usize,
-    /// Pieces that it has some of.
-    pub pieces: usize,
+    /// Steps in which it is made: a piece is one, and of what is encoded each block.
+    pub steps: i64,
     /// Whom it must wait for, or go with.
     pub order: Order,
 }
@@ -46,6 +46,9 @@ pub(super) struct Batch<'a> {
 /// cache of a core.
 pub(super) const BATCH_BYTES: u64 = 512 << 10;
 
+/// Bytes of what is encoded that take about as long to be made as a small file.
+const BLOCK_BYTES: u64 = 4 << 10;
+
 /// Into so many stretches an image is cut: some for each thread of a large machine, so that
 /// all end at once, and few beside the memory for a filesystem of terabytes.
 const STRETCHES: u64 = 4096;
@@ -71,7 +74,7 @@ pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
                 .unwrap_or(Stretch {
                     range: at..at,
                     first: index,
-                    pieces: 0,
+                    steps: 0,
                     order,
                 });
             if stretch.order == Order::Any {
@@ -84,7 +87,10 @@ pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
                 _ => end.min(at + room(&stretch)),
             };
             stretch.range.end = at;
-            stretch.pieces += 1;
+            stretch.steps += match piece.content {
+                Content::Encoded(_) => piece.length.div_ceil(BLOCK_BYTES).cast_signed(),
+                _ => 1,
+            };
             stretches.push(stretch);
         }
     }
@@ -379,6 +385,24 @@ mod tests {
                 merged(pieces.as_slice().iter().map(range))
             );
         }
+    }
+
+    #[test]
+    fn steps_are_pieces_and_blocks_of_what_is_encoded() {
+        let piece = |offset, content| Piece {
+            offset,
+            length: 64 << 10,
+            content,
+        };
+        let encoded = Content::Encoded(Arc::new(Structure));
+        let contents = [host_file(64 << 10, None), encoded, Content::Zeros];
+        let pieces = (0..).step_by(64 << 10).zip(contents);
+        let pieces = pieces.map(|(offset, content)| piece(offset, content));
+        let pieces = Pieces::new(192 << 10, pieces.collect());
+        let [stretch] = &stretches(&pieces, false)[..] else {
+            panic!("several stretches");
+        };
+        assert_eq!(stretch.steps, 1 + 16 + 1);
     }
 
     #[test]

@@ -112,21 +112,28 @@ fn units(stretches: Vec<Stretch>) -> (Vec<Unit>, Vec<Unit>) {
     (units, late)
 }
 
-/// The stretches in another order: of many pieces and of few in turn. The first take long to be
-/// made, and while one thread makes such, another should have something to write: threads that
-/// all make small files leave the image's file idle, and threads that all copy large ones wait
-/// for it. Each kind stays in the order of the image, for the host's read-ahead.
+/// The stretches in another order, in which those of many steps and those of few are mixed evenly.
+/// The first take long to be made, and while one thread makes such, another should have something
+/// to write: threads that all make small files leave the image's file idle, and threads that all
+/// copy large ones wait for it. Each kind stays in the order of the image, for the host's read-ahead.
 fn mixed(stretches: Vec<Stretch>) -> impl Iterator<Item = Stretch> {
-    let mut counts: Vec<usize> = stretches.iter().map(|stretch| stretch.pieces).collect();
-    counts.sort_unstable();
-    let median = counts.get(counts.len() / 2).copied().unwrap_or_default();
+    let count = i64::try_from(stretches.len()).expect("stretches are in memory");
+    let all_steps: i64 = stretches.iter().map(|stretch| stretch.steps).sum();
+    // How many steps a stretch has above the mean, times the number of stretches.
+    let excess = move |stretch: &Stretch| stretch.steps * count - all_steps;
     let (many, few): (Vec<_>, Vec<_>) = stretches
         .into_iter()
-        .partition(|stretch| stretch.pieces > median);
-    let mut turns = [many.into_iter(), few.into_iter()];
+        .partition(|stretch| excess(stretch) > 0);
+    let (mut many, mut few) = (many.into_iter(), few.into_iter());
+    let mut surplus = 0;
     std::iter::from_fn(move || {
-        turns.swap(0, 1);
-        turns[1].next().or_else(|| turns[0].next())
+        let stretch = if surplus > 0 {
+            few.next().or_else(|| many.next())
+        } else {
+            many.next().or_else(|| few.next())
+        }?;
+        surplus += excess(&stretch);
+        Some(stretch)
     })
 }
 
@@ -324,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_of_many_pieces_and_of_few_are_written_in_turn() {
+    fn stretches_of_many_steps_and_of_few_are_mixed_evenly() {
         let small = |first: u64| {
             (0..256).map(move |i| Piece {
                 offset: first + i * 4096,
@@ -343,13 +350,13 @@ mod tests {
         let (early, late) = units(stretches(&pieces, false));
         assert!(late.is_empty());
         let found: Vec<_> = early.iter().flatten().collect();
-        let counts: Vec<_> = found.iter().map(|stretch| stretch.pieces).collect();
-        assert_eq!(counts, [256, 1, 256, 1, 256, 1, 256, 1, 1]);
+        let steps: Vec<_> = found.iter().map(|stretch| stretch.steps).collect();
+        assert_eq!(steps, [256, 1, 1, 256, 1, 256, 1, 256, 1]);
         let mebibytes: Vec<_> = found
             .iter()
             .map(|stretch| stretch.range.start >> 20)
             .collect();
-        assert_eq!(mebibytes, [5, 0, 6, 1, 7, 2, 8, 3, 4]);
+        assert_eq!(mebibytes, [5, 0, 1, 6, 2, 7, 3, 8, 4]);
     }
 
     #[test]
