@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
 use super::Size;
 use super::peers::{Peer, Role, Tools};
@@ -116,14 +116,12 @@ pub(super) fn run(
     })
 }
 
-/// Makes the place empty, and reads all that will be read; or forgets all of it.
+/// Makes the place empty, reads all that will be read, and takes as much memory; or forgets all
+/// that was read.
 fn make_ready(tools: &Tools, row: &Row, peer: &Peer) -> Result<()> {
-    match &row.store {
-        Some(store) if row.is_cold => store.chill()?,
-        _ => {
-            let warm_up = tools.warm_up(&row.list(peer.reads)).status()?;
-            ensure!(warm_up.success(), "the reading before a run failed");
-        }
+    tools.warm_up(&row.list(peer.reads))?;
+    if let Some(store) = row.store.as_ref().filter(|_| row.is_cold) {
+        store.chill()?;
     }
     remove(&tools.image())?;
     fs::create_dir(tools.work())?;

@@ -8,6 +8,7 @@ mod claims;
 mod containers;
 mod forms;
 mod huge_pages;
+mod kept;
 mod kinds;
 mod made;
 mod measure;
@@ -32,6 +33,7 @@ use crate::prerequisites::{self, FOR_BENCH, FOR_BUILD, FOR_DEMO};
 use crate::step::step;
 use crate::workspace::Workspace;
 use claims::{Claim, Done, Results};
+use kept::Kept;
 use kinds::Kind;
 use measure::{Measured, Runs};
 use peers::{Peer, Role, Tools};
@@ -85,11 +87,26 @@ pub(crate) fn command(workspace: &Workspace, request: Request) -> Result<()> {
     })?;
     let tools = tools(workspace)?;
     stores::keep_mounts_private()?;
+    let _kept = keep_memory(&tools, request)?;
     let report = measure_rows(workspace, &tools, request)?;
     if request.is_report {
         report.write(workspace)?;
     }
     Ok(())
+}
+
+/// Keeps free memory from a host while all is measured; huge pages could not be had of it.
+fn keep_memory(tools: &Tools, request: Request) -> Result<Option<Kept>> {
+    if request.size == Size::Quick || request.rows == Rows::HugePages {
+        return Ok(None);
+    }
+    step("keep free memory from the host", || {
+        let kept = Kept::keep(tools.scratch.path())?;
+        if let Some(kept) = &kept {
+            eprintln!("    {} MB are held", kept.bytes()? / 1_000_000);
+        }
+        Ok(kept)
+    })
 }
 
 fn measure_rows(workspace: &Workspace, tools: &Tools, request: Request) -> Result<Report> {

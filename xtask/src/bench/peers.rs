@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
+use super::TMPFS;
 use super::forms;
 use super::rows::{Row, Source};
 
@@ -200,11 +201,20 @@ impl Tools {
         self.scratch.path().join("work")
     }
 
-    /// Reads all that a peer will read, so that none meets a colder cache than another.
-    pub(super) fn warm_up(&self, list: &Path) -> Command {
-        let mut command = Command::new(self.peers.join("limit"));
-        command.arg("read").arg(list).arg(self.image());
-        command
+    /// Reads all that a peer will read, so that none meets a colder cache than another; and
+    /// takes twice the memory that an image takes on tmpfs, and frees it, so that none has to
+    /// wait longer than another for what a virtual machine's host has taken. Twice, as some
+    /// make a copy.
+    pub(super) fn warm_up(&self, list: &Path) -> Result<()> {
+        let directory = scratch(Path::new(TMPFS))?;
+        for name in ["image", "copy"] {
+            let copied = Command::new(self.peers.join("limit"))
+                .arg("pieces")
+                .args([list, &directory.path().join(name)])
+                .status()?;
+            ensure!(copied.success(), "the copying before a run failed");
+        }
+        Ok(())
     }
 }
 

@@ -30,13 +30,17 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// How often we look.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// Whether the kernel gives memory back to a host.
+pub(super) fn is_given_back() -> bool {
+    Path::new(REPORTING).exists()
+}
+
 /// Returns when no memory is given back any more; at once where none is.
 pub(super) fn settle() -> Result<()> {
-    let reporting = Path::new(REPORTING);
-    if !reporting.exists() {
+    if !is_given_back() {
         return Ok(());
     }
-    let counter = reporting.join(REPORTED);
+    let counter = Path::new(REPORTING).join(REPORTED);
     if !counter.exists() {
         thread::sleep(UNCOUNTED);
         return Ok(());

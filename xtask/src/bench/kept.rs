@@ -1,0 +1,150 @@
+//! Free memory that a virtual machine keeps from its host.
+//!
+//! The kernel gives free memory back to the host in whole blocks of 2 MiB (free page reporting).
+//! Who takes such a block later waits for the host, up to five times as long as for memory that
+//! is there, and who comes after whom decides who that is. Free memory in smaller fragments
+//! stays. So the first 128 KiB of each 2 MiB are held while the bench runs: what is left is in
+//! fragments of 128 KiB to 1 MiB, large enough that nobody feels them. As compaction would make
+//! the blocks whole again, it does not run by itself then.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::statvfs::statvfs;
+
+use super::huge_pages::HugePages;
+use super::settle;
+
+/// What the kernel gives back at once, and a huge page.
+const BLOCK: u64 = 2 << 20;
+
+/// What is held of each.
+const HELD: u64 = 128 << 10;
+
+/// How eager the kernel is to compact memory by itself; 0 is not at all.
+const COMPACTION: &str = "/proc/sys/vm/compaction_proactiveness";
+
+/// Held while this lives.
+pub(super) struct Kept {
+    /// Of holes, but for what is held of each [`BLOCK`].
+    file: File,
+    /// Where it is: only in huge pages do a file's blocks begin where the memory's do.
+    _mounted: HugePages,
+    _compaction: NoCompaction,
+}
+
+/// Memory is not compacted while this lives.
+struct NoCompaction {
+    /// What [`COMPACTION`] was.
+    before: String,
+}
+
+impl Kept {
+    /// Breaks most of the free memory into fragments, through a file that is mounted in
+    /// `directory`; nothing where none is given back.
+    pub(super) fn keep(directory: &Path) -> Result<Option<Self>> {
+        if !settle::is_given_back() {
+            return Ok(None);
+        }
+        gather()?;
+        let compaction = NoCompaction::begin()?;
+        let mounted = HugePages::mount_always(directory)?;
+        let file = File::create(mounted.root().join("kept"))?;
+        let bytes = most(mounted.root())?;
+        hold(&file, bytes).with_context(|| format!("taking {bytes} bytes of memory"))?;
+        Ok(Some(Self {
+            file,
+            _mounted: mounted,
+            _compaction: compaction,
+        }))
+    }
+
+    /// Bytes that are held.
+    pub(super) fn bytes(&self) -> Result<u64> {
+        Ok(self.file.metadata()?.blocks() * 512)
+    }
+}
+
+impl NoCompaction {
+    fn begin() -> Result<Self> {
+        let before = fs::read_to_string(COMPACTION)
+            .with_context(|| format!("reading how eager compaction is, {COMPACTION}"))?;
+        tell(COMPACTION, "0")?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for NoCompaction {
+    fn drop(&mut self) {
+        if let Err(error) = tell(COMPACTION, self.before.trim()) {
+            eprintln!("    still 0: {error:#}");
+        }
+    }
+}
+
+/// Makes free memory whole, which the page cache and earlier programs broke into small pieces.
+fn gather() -> Result<()> {
+    // Pages that are not on the disk yet could not be dropped.
+    nix::unistd::sync();
+    tell("/proc/sys/vm/drop_caches", "3")?;
+    tell("/proc/sys/vm/compact_memory", "1")
+}
+
+fn tell(setting: &str, value: &str) -> Result<()> {
+    fs::write(setting, value).with_context(|| format!("writing {value} to {setting}"))
+}
+
+/// Takes `bytes`, a multiple of [`BLOCK`], and gives all back but [`HELD`] of each.
+fn hold(file: &File, bytes: u64) -> Result<()> {
+    let call = |flags, offset: u64, bytes: u64| -> Result<()> {
+        fallocate(file, flags, offset.try_into()?, bytes.try_into()?)?;
+        Ok(())
+    };
+    call(FallocateFlags::empty(), 0, bytes)?;
+    let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    for block in 0..bytes / BLOCK {
+        call(hole, block * BLOCK + HELD, BLOCK - HELD)?;
+    }
+    Ok(())
+}
+
+/// As much as can be taken without a program that has to end for it: seven eighths of what is
+/// available, in memory and in `directory`.
+fn most(directory: &Path) -> Result<u64> {
+    let of_directory = statvfs(directory)?;
+    let room = of_directory.blocks_available() * of_directory.fragment_size();
+    let info = fs::read_to_string("/proc/meminfo")?;
+    let available = available(&info).context("/proc/meminfo does not say what is available")?;
+    Ok(available.min(room) / 8 * 7 / BLOCK * BLOCK)
+}
+
+/// Bytes, from the text of `/proc/meminfo`.
+fn available(info: &str) -> Option<u64> {
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_each_block_is_held() {
+        let file = tempfile::tempfile_in("/dev/shm").unwrap();
+        hold(&file, 5 * BLOCK).unwrap();
+        assert_eq!(file.metadata().unwrap().blocks() * 512, 5 * HELD);
+    }
+
+    #[test]
+    fn available_memory_is_in_bytes() {
+        let info = "MemTotal:       24684096 kB\nMemAvailable:   23279 kB\n";
+        assert_eq!(available(info), Some(23279 << 10));
+        assert_eq!(available("MemTotal: 1 kB\n"), None);
+    }
+}
