@@ -3,7 +3,8 @@
 //! What a run frees, an image of 1.7 GB say, the kernel gives back from two seconds later on
 //! (free page reporting). While it does, whoever takes memory waits for the host, for as long as
 //! a run takes or longer; and who comes after whom decides who that is. So a run begins when
-//! all is given back: everybody finds the same then.
+//! all is given back. What is [kept](super::kept) and taken [before a run](super::peers::Tools::warm_up)
+//! is at hand then.
 
 use std::fs;
 use std::path::Path;
