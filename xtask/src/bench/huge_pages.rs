@@ -9,10 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// As large as they get without memory that a file does not have: no file takes more of them
 /// than its size has room for.
-const WITHIN_SIZE: &str = "huge=within_size,size=100%";
-
-/// Of nothing else.
-const ALWAYS: &str = "huge=always,size=100%";
+const OPTIONS: &str = "huge=within_size,size=100%";
 
 /// Mounted while this lives.
 pub(super) struct HugePages {
@@ -20,17 +17,8 @@ pub(super) struct HugePages {
 }
 
 impl HugePages {
-    /// Mounts one in `directory`, for images.
+    /// Mounts one in `directory`.
     pub(super) fn mount(directory: &Path) -> Result<Self> {
-        Self::mount_with(directory, WITHIN_SIZE)
-    }
-
-    /// Mounts one in `directory` in which a file has huge pages alone.
-    pub(super) fn mount_always(directory: &Path) -> Result<Self> {
-        Self::mount_with(directory, ALWAYS)
-    }
-
-    fn mount_with(directory: &Path, options: &str) -> Result<Self> {
         let root = directory.join("huge-pages");
         fs::create_dir_all(&root)?;
         mount(
@@ -38,9 +26,9 @@ impl HugePages {
             &root,
             Some("tmpfs"),
             MsFlags::empty(),
-            Some(options),
+            Some(OPTIONS),
         )
-        .with_context(|| format!("mounting a tmpfs with {options} on {}", root.display()))?;
+        .with_context(|| format!("mounting a tmpfs with {OPTIONS} on {}", root.display()))?;
         Ok(Self { root })
     }
 

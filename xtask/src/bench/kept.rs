@@ -1,8 +1,8 @@
 //! Free memory that a virtual machine keeps from its host.
 //!
 //! The kernel gives free memory back to the host in whole blocks of 2 MiB (free page reporting).
-//! Who takes such a block later waits for the host, up to five times as long as for memory that
-//! is there, and who comes after whom decides who that is. Free memory in smaller fragments
+//! Who takes such a block later waits for the host, several times as long as a run takes with
+//! memory that is there, and who comes after whom decides who that is. Free memory in smaller fragments
 //! stays. So the first 128 KiB of each 2 MiB are held while the bench runs: what is left is in
 //! fragments of 128 KiB to 1 MiB, large enough that nobody feels them. As compaction would make
 //! the blocks whole again, it does not run by itself then.
@@ -13,9 +13,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use nix::fcntl::{FallocateFlags, fallocate};
-use nix::sys::statvfs::statvfs;
 
 use super::huge_pages::HugePages;
+use super::rows::meminfo;
 use super::settle;
 
 /// What the kernel gives back at once, and a huge page.
@@ -51,9 +51,10 @@ impl Kept {
         }
         gather()?;
         let compaction = NoCompaction::begin()?;
-        let mounted = HugePages::mount_always(directory)?;
+        let mounted = HugePages::mount(directory)?;
         let file = File::create(mounted.root().join("kept"))?;
-        let bytes = most(mounted.root())?;
+        // Most of it, and not so much that a program has to end for it.
+        let bytes = meminfo("MemAvailable")? / 8 * 7 / BLOCK * BLOCK;
         hold(&file, bytes).with_context(|| format!("taking {bytes} bytes of memory"))?;
         Ok(Some(Self {
             file,
@@ -103,31 +104,14 @@ fn hold(file: &File, bytes: u64) -> Result<()> {
         fallocate(file, flags, offset.try_into()?, bytes.try_into()?)?;
         Ok(())
     };
+    // First of all: only within its length does a file get huge pages.
+    file.set_len(bytes)?;
     call(FallocateFlags::empty(), 0, bytes)?;
     let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
     for block in 0..bytes / BLOCK {
         call(hole, block * BLOCK + HELD, BLOCK - HELD)?;
     }
     Ok(())
-}
-
-/// As much as can be taken without a program that has to end for it: seven eighths of what is
-/// available, in memory and in `directory`.
-fn most(directory: &Path) -> Result<u64> {
-    let of_directory = statvfs(directory)?;
-    let room = of_directory.blocks_available() * of_directory.fragment_size();
-    let info = fs::read_to_string("/proc/meminfo")?;
-    let available = available(&info).context("/proc/meminfo does not say what is available")?;
-    Ok(available.min(room) / 8 * 7 / BLOCK * BLOCK)
-}
-
-/// Bytes, from the text of `/proc/meminfo`.
-fn available(info: &str) -> Option<u64> {
-    let line = info
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib << 10)
 }
 
 #[cfg(test)]
@@ -139,12 +123,5 @@ mod tests {
         let file = tempfile::tempfile_in("/dev/shm").unwrap();
         hold(&file, 5 * BLOCK).unwrap();
         assert_eq!(file.metadata().unwrap().blocks() * 512, 5 * HELD);
-    }
-
-    #[test]
-    fn available_memory_is_in_bytes() {
-        let info = "MemTotal:       24684096 kB\nMemAvailable:   23279 kB\n";
-        assert_eq!(available(info), Some(23279 << 10));
-        assert_eq!(available("MemTotal: 1 kB\n"), None);
     }
 }

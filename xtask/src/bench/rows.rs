@@ -156,9 +156,7 @@ pub(super) fn prepare(workspace: &Workspace, tools: &Tools, kind: Kind, size: Si
         Kind::Closure | Kind::HugePages | Kind::Crowd | Kind::LargeFiles => row.stage(workspace)?,
         _ => {}
     }
-    if !row.writes_beside {
-        row.check_memory()?;
-    }
+    row.check_memory()?;
     Ok(row)
 }
 
