@@ -232,12 +232,6 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Whether it is of several pieces, small files say, which take longer to be made than
-    /// to be written.
-    pub(super) fn is_mixed(&self) -> bool {
-        self.parts(self.range.clone()).nth(1).is_some()
-    }
-
     /// Whether its bytes must be shown to a watch, wherever they go.
     pub(super) fn is_marked(&self) -> bool {
         let is_marked = |piece: &Piece| matches!(&piece.content, Content::Source { source, .. } if source.mark.is_some());

@@ -1,6 +1,7 @@
 //! The way into an image's file. The kernel lets one writer of a file pass at a time: a thread
 //! that would have to wait makes its next bytes first, and writes as soon as nobody else does.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,8 @@ pub(super) struct Gate<'a> {
 /// The way of one thread through a gate.
 pub(super) struct Outlet<'a> {
     gate: &'a Gate<'a>,
-    waiting: Option<Filled>,
+    /// In the order in which they were made.
+    waiting: VecDeque<Filled>,
     /// Buffers to be filled again.
     empty: Vec<Vec<u8>>,
 }
@@ -30,6 +32,10 @@ pub(super) struct Filled {
     pub offset: u64,
     pub bytes: Vec<u8>,
 }
+
+/// How many wait at most: enough that a thread which makes small files, slower than they are
+/// written, finds some that it made before; and few, for each is memory.
+const MOST_WAITING: usize = 2;
 
 /// Bytes of a buffer that is not kept: a few structures are much longer than a batch.
 const LONG: usize = 4 << 20;
@@ -52,7 +58,7 @@ impl<'a> Gate<'a> {
     pub(super) fn outlet(&'a self) -> Outlet<'a> {
         Outlet {
             gate: self,
-            waiting: None,
+            waiting: VecDeque::new(),
             empty: Vec::new(),
         }
     }
@@ -71,28 +77,32 @@ impl Outlet<'_> {
         }
     }
 
-    /// Writes `filled`, now or, if it `may_wait`, later. What is made faster than it is written
-    /// should not wait: it would only leave the core's cache.
-    pub(super) fn put(&mut self, filled: Filled, may_wait: bool) {
-        self.finish();
-        if may_wait && self.gate.is_taken() {
-            self.waiting = Some(filled);
-        } else {
-            self.write(filled);
+    /// Writes `filled`, now or later.
+    pub(super) fn put(&mut self, filled: Filled) {
+        self.waiting.push_back(filled);
+        while self.waiting.len() > MOST_WAITING {
+            self.write_first();
         }
+        self.pass();
     }
 
     /// Writes what waits, unless another thread writes.
     pub(super) fn pass(&mut self) {
-        if self.waiting.is_some() && !self.gate.is_taken() {
-            self.finish();
+        while !(self.waiting.is_empty() || self.gate.is_taken()) {
+            self.write_first();
         }
     }
 
     /// Writes what waits.
     pub(super) fn finish(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            self.write(waiting);
+        while !self.waiting.is_empty() {
+            self.write_first();
+        }
+    }
+
+    fn write_first(&mut self) {
+        if let Some(filled) = self.waiting.pop_front() {
+            self.write(filled);
         }
     }
 
@@ -130,32 +140,33 @@ mod tests {
         let (file, failure) = (tempfile::tempfile().unwrap(), FirstFailure::default());
         let gate = Gate::new(&file, &failure);
         let mut outlet = gate.outlet();
-        outlet.put(filled(0, b"at once "), true);
+        outlet.put(filled(0, b"at once "));
         assert_eq!(content(&file), b"at once ");
 
         gate.writers.store(1, Ordering::Relaxed);
-        outlet.put(filled(8, b"cannot wait "), false);
-        outlet.put(filled(20, b"waits"), true);
+        outlet.put(filled(8, b"waits "));
+        outlet.put(filled(14, b"too"));
         outlet.pass();
-        assert_eq!(content(&file), b"at once cannot wait ");
+        assert_eq!(content(&file), b"at once ");
 
         gate.writers.store(0, Ordering::Relaxed);
         outlet.pass();
-        assert_eq!(content(&file), b"at once cannot wait waits");
+        assert_eq!(content(&file), b"at once waits too");
         failure.into_result().unwrap();
     }
 
     #[test]
-    fn what_waits_is_written_before_the_next() {
+    fn few_wait_and_the_first_is_written_first() {
         let (file, failure) = (tempfile::tempfile().unwrap(), FirstFailure::default());
         let gate = Gate::new(&file, &failure);
         gate.writers.store(1, Ordering::Relaxed);
         let mut outlet = gate.outlet();
-        outlet.put(filled(0, b"one"), true);
-        outlet.put(filled(3, b"two"), true);
-        assert_eq!(content(&file), b"one");
+        for place in 0..MOST_WAITING as u64 + 2 {
+            outlet.put(filled(place, b"x"));
+        }
+        assert_eq!(content(&file), b"xx");
         outlet.finish();
-        assert_eq!(content(&file), b"onetwo");
+        assert_eq!(content(&file).len(), MOST_WAITING + 2);
         failure.into_result().unwrap();
     }
 
@@ -166,7 +177,7 @@ mod tests {
         let gate = Gate::new(&read_only, &failure);
         let mut outlet = gate.outlet();
         for offset in [8192, 4096, 12288] {
-            outlet.put(filled(offset, b"lost"), false);
+            outlet.put(filled(offset, b"lost"));
         }
         let error = failure.into_result().unwrap_err();
         assert!(

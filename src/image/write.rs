@@ -219,7 +219,7 @@ impl Writing<'_> {
     ) -> Result<(), WriteError> {
         let offset = range.start;
         let bytes = self.make(batch, range, reader, outlet)?;
-        outlet.put(Filled { offset, bytes }, batch.is_mixed());
+        outlet.put(Filled { offset, bytes });
         Ok(())
     }
 

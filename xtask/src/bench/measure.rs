@@ -116,10 +116,15 @@ pub(super) fn run(
     })
 }
 
+/// Bytes of files from which on memory is not taken twice before a run: it would be that which
+/// holds the files.
+const TAKEN_TWICE: u64 = 4 << 30;
+
 /// Makes the place empty, reads all that will be read, and takes as much memory; or forgets all
 /// that was read.
 fn make_ready(tools: &Tools, row: &Row, peer: &Peer) -> Result<()> {
-    tools.warm_up(&row.list(peer.reads))?;
+    let twice = row.content.bytes < TAKEN_TWICE;
+    tools.warm_up(&row.list(peer.reads), twice)?;
     if let Some(store) = row.store.as_ref().filter(|_| row.is_cold) {
         store.chill()?;
     }
@@ -217,7 +222,7 @@ impl Runs {
     /// How often `peer` runs in all, of `rounds`: less often if it is slow and not what we claim
     /// something of, once if it fails.
     pub(super) fn wanted(&self, peer: &Peer, rounds: usize) -> usize {
-        const SLOW: Duration = Duration::from_secs(12);
+        const SLOW: Duration = Duration::from_secs(6);
         const VERY_SLOW: Duration = Duration::from_secs(40);
         let is_claimed = matches!(peer.role, Role::Ours | Role::Limit);
         match self.0.first() {

@@ -1,6 +1,7 @@
 //! Who is measured.
 
 use std::ffi::OsString;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -202,13 +203,13 @@ impl Tools {
     }
 
     /// Reads all that a peer will read, so that none meets a colder cache than another; and
-    /// takes twice the memory that an image takes on tmpfs, and frees it, so that none has to
-    /// wait longer than another for what a virtual machine's host has taken. Twice, as some
-    /// make a copy.
-    pub(super) fn warm_up(&self, list: &Path) -> Result<()> {
+    /// takes as much memory as an image takes on tmpfs, and frees it, so that none has to
+    /// wait longer than another for what a virtual machine's host has taken. `twice` as much,
+    /// if there is room, for some make a copy.
+    pub(super) fn warm_up(&self, list: &Path, twice: bool) -> Result<()> {
         let directory = scratch(Path::new(TMPFS))?;
         // What is read once need not be read again.
-        for way in ["pieces", "write"] {
+        for way in iter::once("pieces").chain(twice.then_some("write")) {
             let copied = Command::new(self.peers.join("limit"))
                 .arg(way)
                 .args([list, &directory.path().join(way)])
