@@ -116,14 +116,14 @@ pub(super) fn run(
     })
 }
 
-/// Bytes of files from which on memory is not taken twice before a run: it would be that which
-/// holds the files.
-const TAKEN_TWICE: u64 = 4 << 30;
+/// Bytes of files for which memory is taken only once before a run, and of more: little would be
+/// left for the files themselves.
+const TAKEN_ONCE: u64 = 4 << 30;
 
 /// Makes the place empty, reads all that will be read, and takes as much memory; or forgets all
 /// that was read.
 fn make_ready(tools: &Tools, row: &Row, peer: &Peer) -> Result<()> {
-    let twice = row.content.bytes < TAKEN_TWICE;
+    let twice = row.content.bytes < TAKEN_ONCE;
     tools.warm_up(&row.list(peer.reads), twice)?;
     if let Some(store) = row.store.as_ref().filter(|_| row.is_cold) {
         store.chill()?;
