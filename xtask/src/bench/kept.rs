@@ -4,11 +4,12 @@
 //! Who takes such a block later waits for the host, several times as long as a run takes with
 //! memory that is there, and who comes after whom decides who that is. Free memory in smaller fragments
 //! stays. So the first 128 KiB of each 2 MiB are held while the bench runs: what is left is in
-//! fragments of 128 KiB to 1 MiB, large enough that nobody feels them. As compaction would make
-//! the blocks whole again, it does not run by itself then.
+//! fragments of 128 KiB to 1 MiB, large enough that nobody feels them. All are written before,
+//! so that the host has given them. As compaction would make the blocks whole again, it does not
+//! run by itself then.
 
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
@@ -100,16 +101,17 @@ fn tell(setting: &str, value: &str) -> Result<()> {
 
 /// Takes `bytes`, a multiple of [`BLOCK`], and gives all back but [`HELD`] of each.
 fn hold(file: &File, bytes: u64) -> Result<()> {
-    let call = |flags, offset: u64, bytes: u64| -> Result<()> {
-        fallocate(file, flags, offset.try_into()?, bytes.try_into()?)?;
-        Ok(())
-    };
     // First of all: only within its length does a file get huge pages.
     file.set_len(bytes)?;
-    call(FallocateFlags::empty(), 0, bytes)?;
+    let zeros = vec![0; usize::try_from(BLOCK)?];
+    let blocks = (0..bytes).step_by(usize::try_from(BLOCK)?);
+    for offset in blocks.clone() {
+        file.write_all_at(&zeros, offset)?;
+    }
     let hole = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    for block in 0..bytes / BLOCK {
-        call(hole, block * BLOCK + HELD, BLOCK - HELD)?;
+    for offset in blocks {
+        let (offset, length) = (offset + HELD, BLOCK - HELD);
+        fallocate(file, hole, offset.try_into()?, length.try_into()?)?;
     }
     Ok(())
 }

@@ -100,11 +100,10 @@ impl Kind {
                 | Self::ManyFiles
                 | Self::ManyBytes
                 | Self::LargeFilesOn(_)
-                | Self::ClosureOn(_)
                 | Self::Cold,
                 Size::Full,
             ) => 3,
-            (Self::Closure | Self::Forms | Self::LargeFiles, Size::Full) => 9,
+            (Self::Closure | Self::Forms, Size::Full) => 9,
             (_, Size::Full) => 5,
         }
     }

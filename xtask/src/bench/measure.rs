@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 
 use super::Size;
 use super::peers::{Peer, Role, Tools};
-use super::rows::Row;
+use super::rows::{Row, Source};
 use super::settle::settle;
 use super::stores;
 
@@ -116,15 +116,18 @@ pub(super) fn run(
     })
 }
 
-/// Bytes of files for which memory is taken only once before a run, and of more: little would be
-/// left for the files themselves.
-const TAKEN_ONCE: u64 = 4 << 30;
+/// Bytes of files, and of more, for which memory is taken only once before a run, and a copy that
+/// nobody reads takes none: little would be left.
+const LARGE: u64 = 4 << 30;
 
 /// Makes the place empty, reads all that will be read, and takes as much memory; or forgets all
 /// that was read.
 fn make_ready(tools: &Tools, row: &Row, peer: &Peer) -> Result<()> {
-    let twice = row.content.bytes < TAKEN_ONCE;
-    tools.warm_up(&row.list(peer.reads), twice)?;
+    let is_large = row.content.bytes >= LARGE;
+    if is_large && row.staged.exists() && peer.reads != Source::Copy {
+        row.forget_copy()?;
+    }
+    tools.warm_up(&row.list(peer.reads), !is_large)?;
     if let Some(store) = row.store.as_ref().filter(|_| row.is_cold) {
         store.chill()?;
     }

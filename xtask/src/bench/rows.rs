@@ -1,10 +1,11 @@
 //! What is measured on: store paths, with all that a peer needs to know of them.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use ::nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,7 +21,7 @@ use crate::workspace::Workspace;
 use crate::{closure, nix};
 
 /// What a peer reads.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
     /// In the store.
     StorePaths,
@@ -295,6 +296,11 @@ impl Row {
         Ok(())
     }
 
+    /// Lets the kernel forget the copy of the store paths, which takes as much memory as they do.
+    pub(super) fn forget_copy(&self) -> Result<()> {
+        forget(&self.staged).with_context(|| format!("forgetting {}", self.staged.display()))
+    }
+
     /// Bytes of an image with room for all: for those who cannot tell themselves.
     pub(super) fn roomy_bytes(&self) -> u64 {
         let needed = self.content.block_bytes + self.content.entries * 1024;
@@ -326,6 +332,23 @@ impl Row {
         );
         Ok(())
     }
+}
+
+/// Lets the kernel forget what it keeps of the files in a directory, and of those below.
+fn forget(directory: &Path) -> Result<()> {
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            forget(&entry.path())?;
+        } else if kind.is_file() {
+            let file = File::open(entry.path())?;
+            // What is not on the disk yet is not forgotten.
+            file.sync_data()?;
+            posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        }
+    }
+    Ok(())
 }
 
 /// A value of `/proc/meminfo`, in bytes.
