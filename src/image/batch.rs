@@ -61,7 +61,11 @@ const LONGEST_SHARED: u64 = 1 << 30;
 
 /// Stretches that hold all pieces, in order. What can be shared is cut as `sharing` says.
 pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
-    let most = (pieces.covered() / STRETCHES).clamp(*STRETCH_BYTES.start(), *STRETCH_BYTES.end());
+    // In whole batches, and so in whole pages: bytes that stand elsewhere in their page than in
+    // that of the image take longer to be copied.
+    let most = (pieces.covered() / STRETCHES)
+        .clamp(*STRETCH_BYTES.start(), *STRETCH_BYTES.end())
+        .next_multiple_of(BATCH_BYTES);
     let mut stretches: Vec<Stretch> = Vec::new();
     for (index, piece) in pieces.as_slice().iter().enumerate() {
         let end = piece.offset + piece.length;
@@ -397,6 +401,23 @@ mod tests {
             panic!("several stretches");
         };
         assert_eq!(stretch.steps, 1 + 16 + 1);
+    }
+
+    #[test]
+    fn the_batches_of_a_large_image_are_of_whole_pages() {
+        let length = (5 << 30) + 4096;
+        let piece = Piece {
+            offset: 0,
+            length,
+            content: host_file(length, None),
+        };
+        let pieces = Pieces::new(length, vec![piece]);
+        for stretch in stretches(&pieces, false) {
+            for Batch { range, .. } in stretch.batches(&pieces, false) {
+                let page = |at: u64| at % 4096;
+                assert_eq!((page(range.start), page(range.end)), (0, 0), "{range:?}");
+            }
+        }
     }
 
     #[test]
