@@ -61,8 +61,8 @@ const LONGEST_SHARED: u64 = 1 << 30;
 
 /// Stretches that hold all pieces, in order. What can be shared is cut as `sharing` says.
 pub(super) fn stretches(pieces: &Pieces, sharing: bool) -> Vec<Stretch> {
-    // In whole batches, and so in whole pages: bytes that stand elsewhere in their page than in
-    // that of the image take longer to be copied.
+    // Whole batches are whole pages too: bytes of a file that stand elsewhere in their page than
+    // in that of the image take longer to be copied.
     let most = (pieces.covered() / STRETCHES)
         .clamp(*STRETCH_BYTES.start(), *STRETCH_BYTES.end())
         .next_multiple_of(BATCH_BYTES);
