@@ -192,13 +192,13 @@ impl Kind {
         }
     }
 
-    /// The numbers of store paths to measure, for a plot: the first ones of the row.
+    /// For a plot, the numbers of store paths to measure beside the whole row: its first ones.
     pub(super) fn series(self, size: Size) -> &'static [usize] {
         match (self, size) {
-            (Self::ManyFiles, Size::Quick) => &[10, 100, 300],
-            (Self::ManyFiles, Size::Full) => &[10, 100, 1_000, 3_000, 10_000],
-            (Self::ManyBytes, Size::Quick) => &[2, 4, 8],
-            (Self::ManyBytes, Size::Full) => &[4, 8, 16, 32, 64],
+            (Self::ManyFiles, Size::Quick) => &[10, 100],
+            (Self::ManyFiles, Size::Full) => &[10, 100, 1_000, 3_000],
+            (Self::ManyBytes, Size::Quick) => &[2, 4],
+            (Self::ManyBytes, Size::Full) => &[4, 8, 16, 32],
             _ => &[],
         }
     }

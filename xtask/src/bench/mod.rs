@@ -131,10 +131,8 @@ fn measure_rows(workspace: &Workspace, tools: &Tools, request: Request) -> Resul
                 beside.push(claims::of_thread_counts(tools, &row)?);
             }
             if request.is_report {
-                let series = series::measure(workspace, tools, kind, &row, size)?;
-                report
-                    .plots
-                    .extend(series.iter().flat_map(series::Series::plots));
+                let plots = series::plots(workspace, tools, kind, &row, &measured, size)?;
+                report.plots.extend(plots);
             }
             Ok(measured)
         })?;

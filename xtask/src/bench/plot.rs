@@ -13,6 +13,8 @@ pub(super) struct Plot {
 pub(super) struct Line {
     pub(super) name: &'static str,
     pub(super) points: Vec<(f64, f64)>,
+    /// Where on the first axis there should be a point, but a run failed or was stopped.
+    pub(super) failures: Vec<f64>,
 }
 
 const WIDTH: f64 = 640.0;
@@ -78,6 +80,7 @@ impl Plot {
         }
         svg.extend(self.draw(&x, &y));
         svg.extend(self.legend());
+        svg.extend(self.failures([x.end - 6.0, y.begin - 8.0]));
         svg.push("</svg>\n".into());
         svg.join("\n")
     }
@@ -110,6 +113,30 @@ impl Plot {
             at += EACH;
         }
         svg
+    }
+
+    /// Says which points are missing, in lines that end at a place, the last one.
+    fn failures(&self, [x, mut y]: [f64; 2]) -> Vec<String> {
+        let mut svg = Vec::new();
+        for line in &self.lines {
+            for &at in &line.failures {
+                let failure = format!("{}: failed or stopped at {}", line.name, label(at));
+                svg.push(text([x, y], "end", 13, &failure));
+                y -= 16.0;
+            }
+        }
+        svg
+    }
+}
+
+impl Line {
+    /// One with no points yet.
+    pub(super) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            points: Vec::new(),
+            failures: Vec::new(),
+        }
     }
 }
 
@@ -244,12 +271,29 @@ mod tests {
             title: "a < b".into(),
             x: "x",
             y: "y",
-            lines: ["b", "c"].map(|name| Line {
-                name,
-                points: vec![],
-            }),
+            lines: ["b", "c"].map(Line::new),
         };
         let svg = plot.svg();
         assert!(svg.contains("a &lt; b") && !svg.contains("NaN"), "{svg}");
+    }
+
+    #[test]
+    fn a_point_that_is_missing_is_told() {
+        let mut lines = ["b", "c"].map(Line::new);
+        lines[0].points = vec![(10.0, 1.0), (1000.0, 2.0)];
+        lines[1].points = vec![(10.0, 1.0)];
+        lines[1].failures = vec![1000.0];
+        let plot = Plot {
+            title: "a".into(),
+            x: "x",
+            y: "y",
+            lines,
+        };
+        let svg = plot.svg();
+        assert_eq!(svg.matches("failed or stopped").count(), 1, "{svg}");
+        assert!(
+            svg.contains(">c: failed or stopped at 1,000</text>"),
+            "{svg}"
+        );
     }
 }

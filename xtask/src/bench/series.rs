@@ -11,10 +11,10 @@ use super::rows::{Content, Row};
 use super::{Size, measure_all};
 use crate::workspace::Workspace;
 
-/// Parts of a row, each larger than the one before.
-pub(super) struct Series {
+/// A row and parts of it, each larger than the one before.
+struct Series<'a> {
     kind: Kind,
-    points: Vec<(Content, Measured)>,
+    points: Vec<(Content, &'a Measured)>,
 }
 
 /// A plot, and the name of its file.
@@ -23,26 +23,32 @@ pub(super) struct Drawn {
     pub(super) plot: Plot,
 }
 
-/// Measures on parts of `row`, which is of `kind`; nothing if that is not for a plot.
-pub(super) fn measure(
+/// Plots of `row`, which is of `kind` and was `measured`, and of parts of it; none if that is
+/// not for a plot.
+pub(super) fn plots(
     workspace: &Workspace,
     tools: &Tools,
     kind: Kind,
     row: &Row,
+    measured: &Measured,
     size: Size,
-) -> Result<Option<Series>> {
-    let mut points = Vec::new();
+) -> Result<Vec<Drawn>> {
+    let mut parts = Vec::new();
     for &number in kind.series(size) {
         let part = row.first_paths(workspace, tools, number)?;
-        let measured = measure_all(tools, &part, kind.peers(), size)?;
-        points.push((part.content, measured));
+        parts.push((part.content, measure_all(tools, &part, kind.peers(), size)?));
     }
-    Ok((!points.is_empty()).then_some(Series { kind, points }))
+    if parts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut points: Vec<_> = parts.iter().map(|(of, part)| (*of, part)).collect();
+    points.push((row.content, measured));
+    Ok(Series { kind, points }.plots().into())
 }
 
-impl Series {
+impl Series<'_> {
     /// Of time, and of memory.
-    pub(super) fn plots(&self) -> [Drawn; 2] {
+    fn plots(&self) -> [Drawn; 2] {
         let is_of_files = self.kind == Kind::ManyFiles;
         let (x, what, files) = if is_of_files {
             (
@@ -74,21 +80,26 @@ impl Series {
                     title: format!("Peak memory against {what}"),
                     x,
                     y: "MB",
-                    lines: self
-                        .lines(|measured, name| Some(float(measured.of(name)?.peak_bytes()) / 1e6)),
+                    lines: self.lines(|measured, name| {
+                        measured.seconds(name)?;
+                        Some(float(measured.of(name)?.peak_bytes()) / 1e6)
+                    }),
                 },
             },
         ]
     }
 
     fn lines(&self, y: impl Fn(&Measured, &str) -> Option<f64>) -> [Line; 2] {
-        let line = |name, peer| Line {
-            name,
-            points: self
-                .points
-                .iter()
-                .filter_map(|(content, measured)| Some((self.x(*content), y(measured, peer)?)))
-                .collect(),
+        let line = |name, peer| {
+            let mut line = Line::new(name);
+            for (content, measured) in &self.points {
+                let x = self.x(*content);
+                match y(measured, peer) {
+                    Some(y) => line.points.push((x, y)),
+                    None => line.failures.push(x),
+                }
+            }
+            line
         };
         [
             line("nix2image", names::OURS),
